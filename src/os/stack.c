@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "base/atomic.h"
 #include "base/panic.h"
 #include "base/sanitizer.h"
+#include "os/lock.h"
 #include "os/overflow.h"
 
 enum {
@@ -28,6 +28,7 @@ struct slab {
     char *base;
     size_t slot_bytes;
     uint32_t slot_count;
+    struct slab *next;        /* of the same class, mapped later; under the lock */
     bool madvise_is_refused;  /* under the lock */
     _Atomic(uint32_t) carved; /* slots in use, from 0 up; written under the lock */
 };
@@ -38,12 +39,15 @@ struct depot {
     uint32_t free_count;
     uint32_t carved_count;
     uint32_t next_slab_stacks; /* how many the next slab should hold; 0 = FIRST_SLAB_STACKS */
-    struct slab *slab;         /* the latest, the only one with slots left; NULL before the first */
+    uint64_t uncarved_count;   /* slots left in slab and those that follow it */
+    uint64_t reserved;         /* stacks promised: no more than are free or uncarved */
+    struct slab *slab;         /* where the next stack is carved; NULL before the first */
+    struct slab *last_slab;    /* slabs are mapped for promises, ahead of being carved */
 };
 
 struct sm_memory_calls sm_memory_calls = {mmap, madvise, mprotect};
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct sm_lock lock;
 static struct depot depots[SM_STACK_CLASS_COUNT];
 static struct slab
         slabs[SLABS_MAX]; /* [0, slab_count) are immutable but for the fields that say so */
@@ -177,22 +181,27 @@ static int add_slab(enum sm_stack_class class)
 
     uint32_t most = (uint32_t)(SLAB_BYTES_MAX / slab->slot_bytes);
     depot->next_slab_stacks = slab->slot_count < most / 2 ? 2 * slab->slot_count : most;
-    depot->slab = slab;
+    if (depot->slab == NULL) {
+        depot->slab = slab;
+    } else {
+        depot->last_slab->next = slab;
+    }
+    depot->last_slab = slab;
+    depot->uncarved_count += slab->slot_count;
     /* release: pairs with the acquire in slab_of(). It publishes where the slab is, and page_bytes. */
     sm_store_release(&slab_count, index + 1);
     return 0;
 }
 
-static int carve(enum sm_stack_class class, struct sm_stack **out_stack)
+/* A new stack. There is a slot: it was reserved. */
+static struct sm_stack *carve(enum sm_stack_class class)
 {
-    struct slab *slab = depots[class].slab;
+    struct depot *depot = &depots[class];
     /* relaxed, here and below: we hold the lock, and only who holds it writes. */
-    if (slab == NULL || sm_load_relaxed(&slab->carved) == slab->slot_count) {
-        int r = add_slab(class);
-        if (r < 0) return r;
-        slab = depots[class].slab;
+    if (sm_load_relaxed(&depot->slab->carved) == depot->slab->slot_count) {
+        depot->slab = depot->slab->next;
     }
-
+    struct slab *slab = depot->slab;
     uint32_t slot = sm_load_relaxed(&slab->carved);
     char *page = slab->base + slot * slab->slot_bytes;
     enum sm_guard_mode mode = install_guard(slab, page);
@@ -203,30 +212,74 @@ static int carve(enum sm_stack_class class, struct sm_stack **out_stack)
 
     latest_mode = mode;
     guarded[mode]++;
-    depots[class].carved_count++;
+    depot->carved_count++;
+    depot->uncarved_count--;
     /* release: pairs with the acquire in sm_stack_at_fault(). It publishes the stack's record. */
     sm_store_release(&slab->carved, slot + 1);
-    *out_stack = stack;
-    return 0;
+    return stack;
 }
 
-int sm_stack_get(enum sm_stack_class class, struct sm_stack **out_stack)
+static uint32_t reserve(enum sm_stack_class class, uint32_t count)
 {
     struct depot *depot = &depots[class];
-    (void)pthread_mutex_lock(&lock);
+    uint64_t room = 0;
+    do {
+        room = depot->free_count + depot->uncarved_count - depot->reserved;
+    } while (room < count && add_slab(class) == 0);
+
+    uint32_t granted = room < count ? (uint32_t)room : count;
+    depot->reserved += granted;
+    return granted;
+}
+
+static struct sm_stack *take_reserved(enum sm_stack_class class)
+{
+    struct depot *depot = &depots[class];
+    sm_assert(depot->reserved > 0);
+    depot->reserved--;
     struct sm_stack *stack = depot->free;
-    int r = 0;
     if (stack != NULL) {
         depot->free = stack->next;
         depot->free_count--;
     } else {
-        r = carve(class, &stack);
+        stack = carve(class);
     }
-    (void)pthread_mutex_unlock(&lock);
-    if (r < 0) return r;
-
     stack->next = NULL;
     stack->is_free = false;
+    return stack;
+}
+
+uint32_t sm_stack_reserve(enum sm_stack_class class, uint32_t count)
+{
+    sm_lock(&lock);
+    uint32_t granted = reserve(class, count);
+    sm_unlock(&lock);
+    return granted;
+}
+
+void sm_stack_unreserve(enum sm_stack_class class, uint32_t count)
+{
+    sm_lock(&lock);
+    sm_assert(depots[class].reserved >= count);
+    depots[class].reserved -= count;
+    sm_unlock(&lock);
+}
+
+struct sm_stack *sm_stack_take_reserved(enum sm_stack_class class)
+{
+    sm_lock(&lock);
+    struct sm_stack *stack = take_reserved(class);
+    sm_unlock(&lock);
+    return stack;
+}
+
+int sm_stack_get(enum sm_stack_class class, struct sm_stack **out_stack)
+{
+    sm_lock(&lock);
+    struct sm_stack *stack = reserve(class, 1) == 1 ? take_reserved(class) : NULL;
+    sm_unlock(&lock);
+    if (stack == NULL) return -ENOMEM;
+
     *out_stack = stack;
     return 0;
 }
@@ -242,11 +295,11 @@ void sm_stack_put(struct sm_stack *stack)
     stack->is_free = true;
 
     struct depot *depot = &depots[stack->class];
-    (void)pthread_mutex_lock(&lock);
+    sm_lock(&lock);
     stack->next = depot->free;
     depot->free = stack;
     depot->free_count++;
-    (void)pthread_mutex_unlock(&lock);
+    sm_unlock(&lock);
 }
 
 static const struct slab *slab_of(const char *address)
@@ -279,15 +332,15 @@ const struct sm_stack *sm_stack_at_fault(const void *address)
 int sm_stack_force_guard(enum sm_guard_mode mode)
 {
     if (mode < SM_GUARD_AUTO || mode > SM_GUARD_CANARY) return -EINVAL;
-    (void)pthread_mutex_lock(&lock);
+    sm_lock(&lock);
     forced_mode = mode;
-    (void)pthread_mutex_unlock(&lock);
+    sm_unlock(&lock);
     return 0;
 }
 
 void sm_stack_stats_read(struct sm_stack_stats *out_stats)
 {
-    (void)pthread_mutex_lock(&lock);
+    sm_lock(&lock);
     struct sm_stack_stats stats = {.mode = latest_mode};
     stats.slabs = sm_load_relaxed(&slab_count); /* relaxed: we hold the lock */
     for (uint32_t i = 0; i < stats.slabs; i++) {
@@ -300,6 +353,6 @@ void sm_stack_stats_read(struct sm_stack_stats *out_stats)
     for (int i = 0; i < SM_GUARD_MODE_COUNT; i++) {
         stats.guarded[i] = guarded[i];
     }
-    (void)pthread_mutex_unlock(&lock);
+    sm_unlock(&lock);
     *out_stats = stats;
 }

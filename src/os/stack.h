@@ -63,6 +63,15 @@ struct sm_stack {
  * Any thread; takes a lock; a system call or two if no stack was put back before. */
 int sm_stack_get(enum sm_stack_class class, struct sm_stack **out_stack);
 
+/*
+ * Promise up to count stacks of the class, so that taking them later cannot fail: 0 to count are
+ * granted, 0 only where there is no memory. Each is taken or given back once. Nothing is touched
+ * yet. Any thread; takes a lock.
+ */
+uint32_t sm_stack_reserve(enum sm_stack_class class, uint32_t count);
+void sm_stack_unreserve(enum sm_stack_class class, uint32_t count);
+struct sm_stack *sm_stack_take_reserved(enum sm_stack_class class);
+
 /* The stack is used no more. Panics, after reporting the owner, if a canary shows an overflow.
  * Any thread, not on the stack; takes a lock; no system call; never fails. */
 void sm_stack_put(struct sm_stack *stack);
