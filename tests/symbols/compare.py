@@ -22,7 +22,7 @@ def promised():
 
 def mapped():
     text = re.sub(r"/\*.*?\*/", "", (ROOT / "src/seam.map").read_text(), flags=re.S)
-    return set(re.findall(r"^\s+(seam_\w+);", text, re.M))
+    return set(re.findall(r"\b(seam_\w+);", text))
 
 
 def dynamic(library, which):
