@@ -20,7 +20,7 @@ static bool passes_when_provoked(const char *name)
 
 static void only_when_provoked(void)
 {
-    if (!is_provoked) SKIP("runs only when another test provokes it");
+    if (!is_provoked) CHECK_SKIP("runs only when another test provokes it");
 }
 
 static void *wait_for_ever(void *unused)
