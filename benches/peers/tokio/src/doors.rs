@@ -97,7 +97,7 @@ pub fn through_inline(bridge: &Bridge) -> u32 {
 
 pub fn bridge(run: &Run, callers: usize, call: fn(&Bridge) -> u32) {
     let calls = run.count(200_000, callers);
-    let runtime = run.runtime();
+    let runtime = run.running_runtime();
     let bridge = Bridge::new(runtime.handle().clone());
     let start = Instant::now();
     let many = |bridge: Bridge| {

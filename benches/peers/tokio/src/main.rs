@@ -2,9 +2,10 @@
 
 //! The Tokio peer: PROGRAM WORKLOAD THREADS [DIVISOR], see common/bench.h.
 //!
-//! THREADS is worker_threads of a multi-thread runtime. Everything measured runs in spawned
-//! tasks, so that main's own thread only waits. What differs from the other peers is said where
-//! each workload is measured. No workload here sleeps; one that does must poll its timers in
+//! With THREADS = 1 main drives a current-thread runtime, which is Tokio's fastest form for one
+//! worker; where other threads call in, and with THREADS > 1, it is a multi-thread runtime with
+//! THREADS workers. Everything measured runs in spawned tasks. What differs from the other peers
+//! is said where each workload is measured. No workload here sleeps; one that does must poll its timers in
 //! task::unconstrained, or Tokio's budget leaves most of them unregistered.
 
 mod doors;
@@ -30,7 +31,16 @@ impl Run {
         (full / self.divisor / step * step).max(step)
     }
 
+    /// Main drives it, or waits while the workers do.
     pub fn runtime(&self) -> Runtime {
+        if self.threads > 1 {
+            return self.running_runtime();
+        }
+        Builder::new_current_thread().enable_all().build().expect("runtime")
+    }
+
+    /// Runs by itself, for callers outside.
+    pub fn running_runtime(&self) -> Runtime {
         Builder::new_multi_thread()
             .worker_threads(self.threads)
             .enable_all()

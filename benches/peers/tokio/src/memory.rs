@@ -21,7 +21,7 @@ fn memory_now() -> (f64, f64) {
 
 pub fn measure(run: &Run, full: usize) {
     let tasks = run.count(full, 1);
-    let runtime = run.runtime();
+    let runtime = run.running_runtime();
     let gate = Arc::new(Notify::new());
     let started = Arc::new(AtomicUsize::new(0));
     let (resident, tables) = memory_now();
