@@ -394,7 +394,8 @@ void sm_runner_drive_retire(struct sm_thread *thread, struct seam_runtime *runti
     sm_lock(&runtime->lock);
     sm_list_remove(&thread->driving);
     sm_unlock(&runtime->lock);
-    /* If we were told and are leaving instead, somebody else must be. */
+    /* If we were told and are leaving instead, somebody else must be.
+     * seq_cst: pairs with the store in sm_worker_let_go(). */
     if (sm_load_seq_cst(&runtime->workers[0].role.holder) == NULL) tell_a_driver(runtime);
 }
 
