@@ -15,7 +15,7 @@
 enum { ARGS_SERVES_MAX = 64 };
 
 struct args_serve {
-    char name[128];  /* module name: given, or the directory's last component */
+    char name[128]; /* module name: given, or the directory's last component */
     char dir[4096];
 };
 
