@@ -97,7 +97,7 @@ static void dispose_handles(struct sm_scope *root)
     struct sm_list *link = NULL;
     while ((link = sm_list_first(&root->tasks)) != NULL) {
         sm_list_remove(link);
-        sm_task_dispose(sm_container_of(link, struct sm_task, in_home));
+        sm_task_dispose(sm_container_of(link, struct sm_task, in_home), sm_thread_self());
     }
 }
 

@@ -57,9 +57,9 @@ static void *thread_main(void *arg)
     char name[16] = "";
     (void)snprintf(name, sizeof name, "%s-%u", runtime->name, start.worker->index);
     sm_os_thread_name(name);
-    (void)sm_overflow_thread_begin();
 
     struct sm_thread *thread = sm_thread_self();
+    sm_thread_prepare_to_run(thread);
     sm_store_relaxed(&thread->inside, 1); /* relaxed: nobody knows us before we hold a role */
     thread->role = &start.worker->role;
     /* release: pairs with the acquire in sm_enter_slow() and the CAS in sm_role_take(). */
@@ -70,7 +70,6 @@ static void *thread_main(void *arg)
         sm_store_relaxed(&thread->inside, 1); /* relaxed: as above */
     }
     thread->role = NULL;
-    sm_overflow_thread_end();
     return NULL;
 }
 
@@ -417,6 +416,7 @@ bool sm_runner_drive(struct sm_thread *thread, struct seam_runtime *runtime)
     if (!change_flags(party, 0, SM_PARTY_RETRY)) return false;
     if (!sm_worker_try_hold(worker, thread)) return false;
 
+    sm_thread_prepare_to_run(thread);
     bool is_done = false;
     if (change_flags(party, SM_PARTY_DRIVES, 0)) {
         sm_store_relaxed(&thread->inside, 1); /* relaxed: published with the role */
@@ -448,6 +448,7 @@ int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread)
     thread->task = NULL;
     int r = -EBUSY;
     if (sm_worker_try_hold(worker, thread)) {
+        if (task == NULL) sm_thread_prepare_to_run(thread);
         r = sm_worker_run_some(thread, LIMIT_NS) ? 1 : 0;
         sm_worker_rest(worker);
         sm_worker_let_go(worker, thread);

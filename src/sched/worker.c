@@ -68,6 +68,7 @@ void sm_worker_fini(struct sm_worker *worker)
         }
         sm_stack_unreserve((enum sm_stack_class) class, cache->credits);
     }
+    sm_task_empty_cache(&worker->role);
     sm_fd_forget_poller(&worker->poller);
     sm_poller_fini(&worker->poller);
 }
@@ -103,6 +104,7 @@ static struct sm_stack *take_stack(struct sm_worker *worker, unsigned stack_clas
 static void give_stack(struct sm_worker *worker, struct sm_stack *stack)
 {
     struct sm_stack_cache *cache = &worker->stacks[stack->class];
+    sm_stack_check(stack);
     stack->owner = NULL;
     if (cache->free_count == CACHED_STACKS_MAX) {
         sm_stack_put(stack);

@@ -70,12 +70,12 @@ static int spawn(struct sm_thread *thread, const struct sm_task *pattern, seam_t
         own = sm_worker_of(thread);
 
     if (!take_credit(own, pattern->stack_class)) return -ENOMEM;
-    struct sm_task *task = sm_task_alloc();
+    struct sm_task *task = sm_task_alloc(thread);
     int r = -ENOMEM;
     if (task != NULL) {
         *task = *pattern;
         r = admit(pattern->home, task);
-        if (r < 0) sm_task_dispose(task);
+        if (r < 0) sm_task_dispose(task, thread);
     }
     if (r < 0) {
         return_credit(own, pattern->stack_class);
@@ -156,8 +156,8 @@ int seam_join(seam_task *public_task, int *out_result, int64_t deadline_ns)
     int r = wait_for_end(thread, task, deadline_ns);
     if (r == 0) {
         if (out_result != NULL) *out_result = task->party.result;
-        sm_scope_forget_task(task->home, task);
-        sm_task_dispose(task);
+        if (!task->has_left_home) sm_scope_forget_task(task->home, task);
+        sm_task_dispose(task, sm_thread_self());
     }
     sm_leave();
     return r;

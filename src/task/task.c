@@ -5,7 +5,7 @@
 #include "os/os.h"
 #include "task/scope.h"
 
-enum { BLOCK_BYTES = 256 * 1024 };
+enum { BLOCK_BYTES = 256 * 1024, CACHE_MAX = 2048 };
 
 static struct sm_lock pool_lock;
 static struct sm_task *pool; /* free headers; under pool_lock */
@@ -26,8 +26,15 @@ static struct sm_task *carve(void)
     return task;
 }
 
-struct sm_task *sm_task_alloc(void)
+struct sm_task *sm_task_alloc(struct sm_thread *thread)
 {
+    struct sm_role *role = thread->role;
+    if (role != NULL && role->headers != NULL) {
+        struct sm_task *task = role->headers;
+        role->headers = task->next;
+        role->header_count--;
+        return task;
+    }
     sm_lock(&pool_lock);
     struct sm_task *task = pool;
     if (task != NULL) {
@@ -39,7 +46,7 @@ struct sm_task *sm_task_alloc(void)
     return task;
 }
 
-void sm_task_dispose(struct sm_task *task)
+static void give_to_pool(struct sm_task *task)
 {
     sm_lock(&pool_lock);
     task->next = pool;
@@ -47,25 +54,49 @@ void sm_task_dispose(struct sm_task *task)
     sm_unlock(&pool_lock);
 }
 
+void sm_task_dispose(struct sm_task *task, struct sm_thread *thread)
+{
+    struct sm_role *role = thread->role;
+    if (role == NULL || role->header_count == CACHE_MAX) {
+        give_to_pool(task);
+        return;
+    }
+    task->next = role->headers;
+    role->headers = task;
+    role->header_count++;
+}
+
+void sm_task_empty_cache(struct sm_role *role)
+{
+    while (role->headers != NULL) {
+        struct sm_task *task = role->headers;
+        role->headers = task->next;
+        give_to_pool(task);
+    }
+    role->header_count = 0;
+}
+
 void sm_task_finish(struct sm_task *task)
 {
     struct sm_scope *home = task->home;
     struct sm_party *joiner = NULL;
-    struct sm_party *owner = NULL;
-
     bool has_handle = task->has_handle;
+    /* Who leaves the list of its scope: a task without a handle, and one whose joiner waits. */
+    struct sm_task *leaver = task;
     if (has_handle) {
         sm_lock(&task->lock);
-        task->stage = SM_TASK_FINISHED;
         if (task->joiner != NULL && sm_party_claim(task->joiner->party)) {
             joiner = task->joiner->party;
         }
         task->joiner = NULL;
+        task->has_left_home = joiner != NULL;
+        leaver = task->has_left_home ? task : NULL;
+        task->stage = SM_TASK_FINISHED;
         sm_unlock(&task->lock);
-        /* From here on a joiner may have freed the header. */
+        /* From here on, unless we have claimed the joiner, another may free the header. */
     }
-    owner = sm_scope_task_ended(home, has_handle ? NULL : task);
-    if (!has_handle) sm_task_dispose(task);
+    struct sm_party *owner = sm_scope_task_ended(home, leaver);
+    if (!has_handle) sm_task_dispose(task, sm_thread_self());
     if (joiner != NULL) sm_party_complete(joiner, 0);
     if (owner != NULL) sm_party_complete(owner, 0);
 }
