@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sched/worker.h"
 
+#include <sched.h>
 #include <stddef.h>
 
 #include "seam/time.h"
@@ -289,8 +290,20 @@ void sm_worker_wake(struct sm_worker *worker)
 
 void sm_worker_send(struct sm_worker *worker, struct sm_task *task)
 {
+    /* Until it is pushed, the task keeps the runtime from ending; from then on, this count does. */
+    (void)sm_add_relaxed(&worker->senders, 1); /* relaxed: published by the push */
     sm_inbox_push(&worker->inbox, task);
     sm_worker_wake(worker);
+    /* acq_rel: pairs with the acquire in sm_worker_wait_for_senders(). It is our last touch. */
+    (void)sm_sub_acq_rel(&worker->senders, 1);
+}
+
+void sm_worker_wait_for_senders(struct sm_worker *worker)
+{
+    /* acquire: pairs with the decrement in sm_worker_send(). */
+    while (sm_load_acquire(&worker->senders) != 0) {
+        (void)sched_yield();
+    }
 }
 
 void sm_runner_ready(struct sm_task *task)

@@ -27,6 +27,9 @@ static void retire(void *arg)
     if (thread->event_fd >= 0) (void)close(thread->event_fd);
     thread->event_fd = -1;
     if (thread->has_alt_stack) sm_overflow_thread_end();
+    thread->has_alt_stack = false;
+    thread->pool_of = NULL;
+    sm_store_relaxed(&thread->inside, 0); /* relaxed: it holds no role */
     sm_thread_current = NULL;
     sm_lock(&pool_lock);
     thread->next_free = pool;
@@ -40,6 +43,16 @@ static void make_exit_key(void)
     (void)pthread_key_create(&exit_key, retire);
 }
 
+/* A thread leaves its record as it found it; only this one writes all of it, since from then on the
+ * monitor may look at it at any time. */
+static struct sm_thread *new_record(void)
+{
+    struct sm_thread *thread = aligned_alloc(64, (sizeof *thread + 63) / 64 * 64);
+    if (thread == NULL) return NULL;
+    *thread = (struct sm_thread){.event_fd = -1, .spins_max = 64, .party = {.depth = 1}};
+    return thread;
+}
+
 SM_COLD struct sm_thread *sm_thread_enrol(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -50,13 +63,14 @@ SM_COLD struct sm_thread *sm_thread_enrol(void)
     if (thread != NULL) pool = thread->next_free;
     sm_unlock(&pool_lock);
 
-    if (thread == NULL) thread = aligned_alloc(64, (sizeof *thread + 63) / 64 * 64);
+    if (thread == NULL) thread = new_record();
     /* Every call of the API needs this record, and most have no way to say -ENOMEM. */
     if (thread == NULL) sm_panic("memory for one more thread", __FILE__, __LINE__);
 
-    *thread = (struct sm_thread){.event_fd = -1, .tid = sm_os_thread_id(), .spins_max = 64};
-    thread->party.depth = 1;
-    (void)sm_os_thread_cpu_clock(pthread_self(), &thread->cpu_clock);
+    clockid_t cpu_clock = 0;
+    (void)sm_os_thread_cpu_clock(pthread_self(), &cpu_clock);
+    sm_store_relaxed(&thread->cpu_clock, cpu_clock); /* relaxed: published with a role */
+    sm_store_relaxed(&thread->tid, sm_os_thread_id());
     sm_context_adopt(&thread->own);
     thread->native = &thread->own;
     (void)pthread_setspecific(exit_key, thread);

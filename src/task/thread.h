@@ -55,8 +55,8 @@ struct sm_thread {
     int event_fd;                 /* for waits on descriptors; -1 until first needed */
     const char *reason;           /* while it waits as a plain thread: why */
     struct sm_list driving;       /* place among those who would drive a runtime; under its lock */
-    int tid;
-    clockid_t cpu_clock;
+    _Atomic(int) tid; /* these two are read by the monitor, perhaps after the thread has ended */
+    _Atomic(int) cpu_clock;
     unsigned spins_max;       /* how long waiting by spinning has been worth it lately */
     struct sm_list link;      /* spares */
     _Atomic(uint32_t) signal; /* futex of a spare */
