@@ -79,24 +79,22 @@ void sm_task_empty_cache(struct sm_role *role)
 void sm_task_finish(struct sm_task *task)
 {
     struct sm_scope *home = task->home;
-    struct sm_party *joiner = NULL;
     bool has_handle = task->has_handle;
-    /* Who leaves the list of its scope: a task without a handle, and one whose joiner waits. */
-    struct sm_task *leaver = task;
-    if (has_handle) {
-        sm_lock(&task->lock);
-        if (task->joiner != NULL && sm_party_claim(task->joiner->party)) {
-            joiner = task->joiner->party;
-        }
-        task->joiner = NULL;
-        task->has_left_home = joiner != NULL;
-        leaver = task->has_left_home ? task : NULL;
-        task->stage = SM_TASK_FINISHED;
-        sm_unlock(&task->lock);
-        /* From here on, unless we have claimed the joiner, another may free the header. */
-    }
-    struct sm_party *owner = sm_scope_task_ended(home, leaver);
+    struct sm_party *joiner = NULL;
+    struct sm_party *ender = NULL;
+
+    sm_lock(&home->lock);
+    if (task->joiner != NULL && sm_party_claim(task->joiner->party)) joiner = task->joiner->party;
+    task->joiner = NULL;
+    /* With a handle that nobody is waiting to take, it stays where the end of the scope finds it. */
+    task->has_left_home = !has_handle || joiner != NULL;
+    if (task->has_left_home) sm_list_remove(&task->in_home);
+    task->stage = SM_TASK_FINISHED;
+    ender = sm_scope_count_down(home);
+    sm_unlock(&home->lock);
+
+    /* If it has a handle, a joiner may have freed it by now. */
     if (!has_handle) sm_task_dispose(task, sm_thread_self());
     if (joiner != NULL) sm_party_complete(joiner, 0);
-    if (owner != NULL) sm_party_complete(owner, 0);
+    if (ender != NULL) sm_party_complete(ender, 0);
 }

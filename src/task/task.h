@@ -47,16 +47,15 @@ struct sm_task {
     struct sm_stack *stack;   /* NULL unless STARTED */
     seam_fn *fn;
     void *arg;
-    struct sm_waiter *joiner; /* under lock; NULL: nobody waits */
+    struct sm_waiter *joiner; /* under home's lock; NULL: nobody waits */
     const char *name;
     const void *spawned_at; /* code address, for reports */
     struct sm_scope *home;  /* the scope that owns it */
     struct sm_list in_home; /* home->tasks; under home's lock */
-    struct sm_lock lock;    /* stage FINISHED, joiner */
-    uint8_t stage;          /* enum sm_task_stage */
+    uint8_t stage;          /* enum sm_task_stage; FINISHED: under home's lock */
     uint8_t stack_class;    /* enum sm_stack_class */
     bool has_handle;        /* somebody may join it */
-    bool has_left_home;     /* not in home->tasks any more; under lock, by who finishes it */
+    bool has_left_home;     /* not in home->tasks any more; under home's lock */
 };
 
 /* What a task costs besides its stack. */
