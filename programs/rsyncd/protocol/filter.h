@@ -6,8 +6,9 @@
  * daemon's own (from the configuration, asked first: what it excludes does not exist) and the
  * client's.
  *
- * Per-directory merge files (": .rsync-filter") are stored and reported by filter_merge_name():
- * whoever walks the tree reads the file and gives its text to filter_enter_dir().
+ * Per-directory merge files (": .rsync-filter") are reported by filter_merge_name(): whoever walks
+ * the tree reads the file in each directory and gives its text to filter_enter_dir(). Their rules
+ * are asked at the place of the merge rule, those of the deepest directory first.
  */
 #pragma once
 
@@ -21,20 +22,37 @@
 
 enum { FILTER_RULE_BYTES_MAX = 4096, FILTER_BYTES_MAX = 1 << 20, FILTER_MERGES_MAX = 16 };
 
-struct filter_rule;
-struct filter {
-    struct filter_rule *rules; /* heap; the order of evaluation */
+struct filter_rule; /* filter.c */
+
+/* Rules in the order of evaluation. */
+struct filter_rules {
+    struct filter_rule *rules; /* heap */
     size_t count;
     size_t capacity;
-    size_t bytes; /* of all patterns, bounded by FILTER_BYTES_MAX */
+};
+
+struct filter_merge {
+    char *name;                /* heap; of the file to look for in each directory */
+    unsigned flags;            /* how its text is parsed; filter.c's */
+    struct filter_rules stack; /* of the directories the walk is in, deepest last */
+};
+
+struct filter {
+    struct filter_rules rules;
+    size_t bytes; /* of everything on the heap, bounded by FILTER_BYTES_MAX */
     size_t merges_count;
-    char *merges[FILTER_MERGES_MAX]; /* heap; names of per-directory files */
+    struct filter_merge merges[FILTER_MERGES_MAX];
+    char *root; /* heap; where the transfer root is in the module; NULL: at its root */
 };
 
 enum filter_verdict { FILTER_NO_MATCH, FILTER_INCLUDED, FILTER_EXCLUDED };
 
 void filter_init(struct filter *filter);
 void filter_fini(struct filter *filter);
+
+/* Where the transfer root lies below the module's root ("" or "sub/dir"): what rules with the '/'
+ * modifier are matched against. Default "". 0 or -ENOMEM. */
+int filter_set_root(struct filter *filter, const char *root);
 
 /* One rule as protocol 29 and later send it ("- /a/b", "+p x", "!" clears). 0, -EINVAL with words,
  * -E2BIG (too many bytes), -ENOMEM. */
@@ -66,8 +84,10 @@ bool filter_excludes_below(const struct filter *filter, const char *path, bool i
 /* Name of the index-th per-directory merge file, or NULL. */
 const char *filter_merge_name(const struct filter *filter, size_t index);
 
-/* Put the rules in the text of a merge file before all others while the walk is in dir (relative,
- * "" for the root). Returns a mark for filter_leave_dir(), or a negative errno with words. */
-int filter_enter_dir(
-        struct filter *filter, const char *dir, const char *text, size_t len, struct fault *fault);
-void filter_leave_dir(struct filter *filter, int mark);
+/* The walk enters dir (relative, "" for the transfer root), where merge file merge_index has this
+ * text. Returns a mark for filter_leave_dir(), or a negative errno with words: then the rules
+ * before the bad one are in force, and the caller leaves with the mark of filter_mark(). */
+int filter_enter_dir(struct filter *filter, size_t merge_index, const char *dir, const char *text,
+        size_t len, struct fault *fault);
+int filter_mark(const struct filter *filter, size_t merge_index);
+void filter_leave_dir(struct filter *filter, size_t merge_index, int mark);

@@ -61,7 +61,10 @@ enum { FLIST_ENTRY = 0, FLIST_END = 1 };
  * Read one entry. FLIST_ENTRY with *out_item (path in coder->path, valid until the next call;
  * target, sum and names in in's bytes, not NUL-terminated: see the lengths), or FLIST_END with *out_io_error,
  * -EAGAIN (nothing moved), -EPROTO with words. A follower of a hard link group has only path and
- * hlink.
+ * hlink; what it shares is in the entry that hlink names: give that to flist_coder_follow().
  */
 int flist_read_entry(struct flist_coder *coder, struct cursor *in, struct flist_item *out_item,
         int32_t *out_io_error, struct fault *fault);
+
+/* After a follower was read: the next entry is a difference from the group's first. */
+void flist_coder_follow(struct flist_coder *coder, const struct flist_item *first);

@@ -63,7 +63,7 @@ static int take_header(struct demux *demux, struct cursor *in, struct fault *fau
     }
     demux->code = (enum mux_code)code;
     demux->message_left = len;
-    demux->in_message = 1;
+    demux->in_message = true;
     buf_clear(&demux->message);
     return 0;
 }
@@ -79,7 +79,7 @@ static int collect_message(struct demux *demux, struct cursor *in, struct demux_
     demux->message_left -= (uint32_t)len;
     if (demux->message_left > 0) return -EAGAIN;
 
-    demux->in_message = 0;
+    demux->in_message = false;
     *out_event = (struct demux_event){
             .code = demux->code, .bytes = buf_data(&demux->message), .len = demux->message.len};
     struct cursor payload = cursor_of(out_event->bytes, out_event->len);

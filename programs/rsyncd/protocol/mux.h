@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,7 +46,7 @@ struct demux {
     struct buf message;    /* payload of the message being read; allocated only by messages */
     uint32_t message_left; /* of that payload */
     enum mux_code code;    /* of that message */
-    int in_message;        /* 1 between a message's header and its last byte */
+    bool in_message;       /* between a message's header and its last byte */
 };
 
 struct demux_event {

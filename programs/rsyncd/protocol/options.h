@@ -34,6 +34,7 @@ enum options_delete { DELETE_NEVER, DELETE_BEFORE, DELETE_DURING, DELETE_DELAY, 
 
 struct options_path {
     const char *path;     /* below the module root, collapsed; "" is the root itself */
+    bool has_wildcard;    /* path is a pattern for glob_match(); if nothing matches, a name */
     size_t relative_from; /* -R: names start at this offset of path (after a "/./"); usually 0 */
     bool wants_contents;  /* ended in '/' or "/.": the directory's contents, named "." and below */
 };

@@ -44,15 +44,11 @@ int request_get(struct ndx *ndx, struct cursor *in, int32_t entries_count,
 
     int32_t index = out_request->ndx;
     if (index >= 0) {
-        /* An index just behind the list is an old keep-alive; its flags say so. */
-        if (index > entries_count) {
+        if (index >= entries_count) {
             return fault_set(fault, -EPROTO, "file index %d of %d", index, entries_count);
         }
         r = get_details(&at, out_request, fault);
         if (r < 0) return r;
-        if (index == entries_count && out_request->iflags != REQUEST_IS_NEW) {
-            return fault_set(fault, -EPROTO, "file index %d of %d", index, entries_count);
-        }
     } else if (index != NDX_DONE && index != NDX_DEL_STATS) {
         return fault_set(fault, -EPROTO, "unexpected index %d", index);
     }
