@@ -94,8 +94,7 @@ static int look_up_name(void *arg)
 static SEAM_SUSPENDS int find_peer_name(const struct session *session, char *name, size_t size)
 {
     struct sockaddr_storage peer;
-    struct reverse_lookup lookup = {
-            .peer = &peer, .len = sizeof peer, .name = name, .size = size};
+    struct reverse_lookup lookup = {.peer = &peer, .len = sizeof peer, .name = name, .size = size};
     int found = -ENOENT;
     (void)snprintf(name, size, "UNKNOWN");
     if (getpeername(session->stream.fd, (struct sockaddr *)&peer, &lookup.len) < 0) return 0;
@@ -128,8 +127,7 @@ static SEAM_SUSPENDS int check_host(struct session *session, const struct config
         (void)fault_set(&session->fault, -EACCES, "@ERROR: access denied to %s from %s (%s)",
                 module->name, name, session->address);
     } else {
-        (void)fault_set(
-                &session->fault, -EACCES, "@ERROR: Unknown module '%s'", module->name);
+        (void)fault_set(&session->fault, -EACCES, "@ERROR: Unknown module '%s'", module->name);
     }
     return refuse(session, session->fault.text);
 }
@@ -187,8 +185,8 @@ static SEAM_SUSPENDS int take_request(struct session *session, struct hello_word
 }
 
 /* Run a step with its words, which are allocated only once the client has said something. */
-static SEAM_SUSPENDS int with_words(struct session *session,
-        int (*step)(struct session *session, struct hello_words *words))
+static SEAM_SUSPENDS int with_words(
+        struct session *session, int (*step)(struct session *session, struct hello_words *words))
 {
     if (session->stream.in.len == 0) {
         int r = stream_fill(&session->stream, &session->fault);

@@ -23,7 +23,7 @@ struct session {
     struct daemon *daemon;
     struct session *next; /* the daemon's list and lock */
     struct session *previous;
-    struct seam_scope *handshake; /* the daemon's lock; NULL when it is over */
+    struct seam_scope *handshake;       /* the daemon's lock; NULL when it is over */
     const struct config_module *module; /* NULL until the client may have it */
     int protocol;
     struct stream stream;

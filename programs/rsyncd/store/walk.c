@@ -102,7 +102,7 @@ static void note_vanished(struct walk *walk, const char *name)
     (void)mux_put_text(&walk->notes, MUX_WARNING, "file has vanished: %s", quoted);
 }
 
-static int push_pending(struct walk *walk, const char *path, int filter_mark)
+static int push_pending(struct walk *walk, const char *path, size_t merge_index, int filter_mark)
 {
     int r = walk_grow((void **)&walk->pending, &walk->pending_capacity, walk->pending_count,
             sizeof *walk->pending);
@@ -110,40 +110,43 @@ static int push_pending(struct walk *walk, const char *path, int filter_mark)
     char *copy = path == NULL ? NULL : strdup(path);
     if (path != NULL && copy == NULL) return -ENOMEM;
 
-    walk->pending[walk->pending_count++] =
-            (struct walk_pending){.path = copy, .filter_mark = filter_mark};
+    walk->pending[walk->pending_count++] = (struct walk_pending){
+            .path = copy, .merge_index = merge_index, .filter_mark = filter_mark};
     return 0;
+}
+
+static int find_base(const struct walk *walk, const char *path, size_t len)
+{
+    for (size_t i = walk->bases_count; i-- > 0;) {
+        const char *base = walk->bases[i];
+        if (strlen(base) == len && memcmp(base, path, len) == 0) return (int)i;
+    }
+    return -ENOENT;
+}
+
+static int add_base(struct walk *walk, const char *path, size_t len)
+{
+    char **bases = realloc(walk->bases, (walk->bases_count + 1) * sizeof *bases);
+    if (bases == NULL) return -ENOMEM;
+    walk->bases = bases;
+    bases[walk->bases_count] = strndup(path, len);
+    if (bases[walk->bases_count] == NULL) return -ENOMEM;
+    return (int)walk->bases_count++;
 }
 
 int walk_use_base(struct walk *walk, const char *path, size_t len)
 {
-    for (size_t i = walk->bases_count; i-- > 0;) {
-        if (strlen(walk->bases[i]) != len || memcmp(walk->bases[i], path, len) != 0) continue;
-        if (walk->base != i && walk->base_fd >= 0) {
-            (void)close(walk->base_fd);
-            walk->base_fd = -1;
-        }
-        walk->base = (uint32_t)i;
-        break;
-    }
-    bool is_known = walk->bases_count > 0 && strlen(walk->bases[walk->base]) == len
-            && memcmp(walk->bases[walk->base], path, len) == 0;
-    if (!is_known) {
-        char **bases = realloc(walk->bases, (walk->bases_count + 1) * sizeof *bases);
-        if (bases == NULL) return -ENOMEM;
-        walk->bases = bases;
-        bases[walk->bases_count] = strndup(path, len);
-        if (bases[walk->bases_count] == NULL) return -ENOMEM;
-        walk->base = (uint32_t)walk->bases_count++;
-        if (walk->base_fd >= 0) (void)close(walk->base_fd);
-        walk->base_fd = -1;
-    }
-    if (walk->base_fd >= 0) return 0;
+    int base = find_base(walk, path, len);
+    if (base < 0) base = add_base(walk, path, len);
+    if (base < 0) return base;
+    if (walk->base_fd >= 0 && walk->base == (uint32_t)base) return 0;
 
-    int fd = root_open_below(
-            walk->root_fd, walk->bases[walk->base], O_PATH | O_DIRECTORY, ROOT_FOLLOW);
-    if (fd >= 0) walk->base_fd = fd;
-    return 0; /* a base that cannot be opened shows when its names are looked up */
+    if (walk->base_fd >= 0) (void)close(walk->base_fd);
+    walk->base = (uint32_t)base;
+    /* A base that cannot be opened (-1 stays) shows when its names are looked up. */
+    walk->base_fd =
+            root_open_below(walk->root_fd, walk->bases[base], O_PATH | O_DIRECTORY, ROOT_FOLLOW);
+    return filter_set_root(walk->filter, walk->bases[base]);
 }
 
 /* Open a directory of the transfer: links only where the client wants them followed. */
@@ -162,7 +165,7 @@ static int open_directory(struct walk *walk, const char *path)
 }
 
 /* The rules in one per-directory file; they hold until the matching leave. */
-static int enter_rules(struct walk *walk, int dir_fd, const char *name, const char *dir_path)
+static int enter_rules(struct walk *walk, int dir_fd, size_t merge_index, const char *name)
 {
     sm_auto_close int fd =
             root_open_below(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, ROOT_NO_LINKS);
@@ -170,20 +173,23 @@ static int enter_rules(struct walk *walk, int dir_fd, const char *name, const ch
     char *text = malloc(MERGE_FILE_BYTES_MAX);
     if (text == NULL) return -ENOMEM;
 
+    /* A file that is not all rules still gives those before the bad one. */
+    int mark = filter_mark(walk->filter, merge_index);
     ssize_t len = read(fd, text, MERGE_FILE_BYTES_MAX);
     int r = 0;
-    if (len > 0) r = filter_enter_dir(walk->filter, dir_path, text, (size_t)len, NULL);
+    if (len > 0) {
+        r = filter_enter_dir(walk->filter, merge_index, walk->dir_path, text, (size_t)len, NULL);
+    }
     free(text);
-    if (len <= 0 || r == -EINVAL) return 0; /* not a file of rules */
-    if (r < 0) return r;
-    return push_pending(walk, NULL, r);
+    if (r == -ENOMEM || r == -E2BIG) return r;
+    return push_pending(walk, NULL, merge_index, mark);
 }
 
 static int open_next(struct walk *walk)
 {
     struct walk_pending next = walk->pending[--walk->pending_count];
     if (next.path == NULL) {
-        filter_leave_dir(walk->filter, next.filter_mark);
+        filter_leave_dir(walk->filter, next.merge_index, next.filter_mark);
         return 0;
     }
 
@@ -206,7 +212,7 @@ static int open_next(struct walk *walk)
     if (strcmp(next.path, ".") == 0) walk->dir_path[0] = '\0';
     const char *merge = NULL;
     for (size_t i = 0; (merge = filter_merge_name(walk->filter, i)) != NULL; i++) {
-        int r = enter_rules(walk, fd, merge, walk->dir_path);
+        int r = enter_rules(walk, fd, i, merge);
         if (r < 0) return r;
     }
     return 0;
@@ -245,7 +251,7 @@ static int add_name(struct walk *walk, const char *name)
     bool has_contents = is_dir && walk->options->is_recursive && !is_mount;
     r = walk_add_entry(walk, &st, is_dir && !has_contents ? WALK_NO_CONTENT : 0);
     if (r < 0 || !has_contents) return r < 0 ? r : 0;
-    return push_pending(walk, walk->path, 0);
+    return push_pending(walk, walk->path, 0, 0);
 }
 
 static int scan_some(struct walk *walk, int *budget)
@@ -270,7 +276,7 @@ static int scan_some(struct walk *walk, int *budget)
 
 int walk_push_directory(struct walk *walk, const char *name)
 {
-    return push_pending(walk, name, 0);
+    return push_pending(walk, name, 0, 0);
 }
 
 int walk_step(void *arg)

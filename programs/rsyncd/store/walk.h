@@ -46,8 +46,9 @@ struct walk_source {
 };
 
 struct walk_pending {
-    char *path;      /* heap; relative to the transfer root; NULL: leave a directory's rules */
-    int filter_mark; /* for filter_leave_dir() */
+    char *path;         /* heap; relative to the transfer root; NULL: leave a directory's rules */
+    size_t merge_index; /* for filter_leave_dir() */
+    int filter_mark;
 };
 
 struct walk_origin {
