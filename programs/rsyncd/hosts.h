@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Whether a list (items separated by spaces or commas) contains the host. address is numeric text;
  * name may be NULL. An item that cannot be understood matches nothing. */
@@ -13,4 +14,4 @@ bool hosts_match(const char *list, const char *address, const char *name);
 
 /* The first item of list that can never match, copied to out_item (size bytes); false if all can.
  * For warnings. */
-bool hosts_find_bad_item(const char *list, char *out_item, unsigned long size);
+bool hosts_find_bad_item(const char *list, char *out_item, size_t size);

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "delta/blocks.h"
+#include "delta/rolling.h"
 #include "delta/strong.h"
 #include "kit/buf.h"
 #include "kit/hash.h"
@@ -39,12 +40,14 @@ struct matcher {
     size_t window_capacity;
     int64_t file_at;    /* file offset of window[0] */
     int64_t skip_left;  /* append: bytes still to be passed over */
+    struct rolling sum; /* of window[0] on; meaningful with has_sum */
+    bool has_sum;       /* the block at window[0] was looked up and not found */
     int32_t block_hint; /* the block after the last match: tried first */
     int64_t matched_bytes;
     int64_t literal_bytes;
 };
 
-/* 0 or -ENOMEM. */
+/* 0, -ENOMEM, or -EINVAL (blocks that are not complete, or together with append_from). */
 int matcher_init(struct matcher *matcher, const struct matcher_options *options);
 void matcher_fini(struct matcher *matcher);
 

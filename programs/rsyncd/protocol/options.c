@@ -86,8 +86,9 @@ static int set_special(const struct parse *parse, const struct option *option,
     case SPECIAL_SERVER: break;
     case SPECIAL_SENDER: options->is_sender = true; break;
     case SPECIAL_DEVICES:
-        options->keep_devices = spelling.len == 1;
-        options->keep_specials = spelling.len == 1;
+    case SPECIAL_NO_DEVICES:
+        options->keep_devices = option->value == SPECIAL_DEVICES;
+        options->keep_specials = option->value == SPECIAL_DEVICES;
         break;
     case SPECIAL_CAPABILITIES: add_capabilities(options, arg); break;
     case SPECIAL_CHECKSUM_SEED:

@@ -27,6 +27,7 @@ enum option_special {
     SPECIAL_SERVER,
     SPECIAL_SENDER,
     SPECIAL_DEVICES, /* -D: devices and specials */
+    SPECIAL_NO_DEVICES,
     SPECIAL_CAPABILITIES,
     SPECIAL_CHECKSUM_SEED,
     SPECIAL_MAX_DELETE,
