@@ -10,6 +10,7 @@
 #include "daemon.h"
 #include "protocol/greeting.h"
 #include "session.h"
+#include "store/root.h"
 
 /* Nobody authenticates with us yet, but protocol 32 clients insist on a list. */
 #define DIGESTS "sha512 sha256 sha1 md5"
@@ -132,6 +133,15 @@ static SEAM_SUSPENDS int check_host(struct session *session, const struct config
     return refuse(session, session->fault.text);
 }
 
+static int open_module(void *arg)
+{
+    struct session *session = arg;
+    int fd = root_open(session->module->path);
+    if (fd < 0) return fd;
+    session->root_fd = fd;
+    return 0;
+}
+
 static SEAM_SUSPENDS int enter_module(struct session *session, const char *name)
 {
     const struct config_module *module = config_find_module(session->daemon->config, name);
@@ -149,6 +159,13 @@ static SEAM_SUSPENDS int enter_module(struct session *session, const char *name)
         return refuse(session, session->fault.text);
     }
     session->module = module;
+    int opened = 0;
+    r = seam_block(open_module, session, &opened, SEAM_FOREVER);
+    if (r < 0) return r;
+    if (opened < 0) {
+        (void)fault_set(&session->fault, opened, "@ERROR: chdir failed");
+        return refuse(session, session->fault.text);
+    }
     return buf_put_str(stream_out(&session->stream), "@RSYNCD: OK\n");
 }
 

@@ -105,7 +105,6 @@ static void choose_address(struct daemon *daemon, const struct args *args)
     daemon->port = is_serve ? SERVE_PORT_DEFAULT : CONFIG_PORT_DEFAULT;
     if (config->port != 0) daemon->port = config->port;
     if (args->port != 0) daemon->port = args->port;
-    if (args->port < 0) daemon->port = 0;
 }
 
 /* Signals arrive through a descriptor, so they are blocked before any thread exists. */
@@ -175,7 +174,7 @@ static int run(struct daemon *daemon)
     return r;
 }
 
-static int start(const struct args *args, const struct config *config)
+static int start(const struct args *args, bool is_any_port, const struct config *config)
 {
     const char *log_path = args->log_path != NULL ? args->log_path : config->log_path;
     int r = log_open(log_path);
@@ -188,6 +187,7 @@ static int start(const struct args *args, const struct config *config)
 
     struct daemon self = {.config = config, .signal_fd = -1};
     choose_address(&self, args);
+    if (is_any_port) self.port = 0;
     size_t motd_len = 0;
     if (config->motd_path != NULL && read_file(config->motd_path, &self.motd, &motd_len) < 0) {
         log_line("motd file %s cannot be read", config->motd_path);
@@ -202,8 +202,30 @@ static int start(const struct args *args, const struct config *config)
     return r;
 }
 
+/* Port 0 lets the system choose, which args.h has no word for: its 0 is "not given". Take the
+ * argument out of the list. */
+static bool take_port_zero(int *argc, char **argv)
+{
+    bool is_found = false;
+    int kept = 1;
+    for (int i = 1; i < *argc; i++) {
+        bool is_pair =
+                strcmp(argv[i], "--port") == 0 && i + 1 < *argc && strcmp(argv[i + 1], "0") == 0;
+        if (is_pair || strcmp(argv[i], "--port=0") == 0) {
+            is_found = true;
+            if (is_pair) i++;
+        } else {
+            argv[kept++] = argv[i];
+        }
+    }
+    argv[kept] = NULL;
+    *argc = kept;
+    return is_found;
+}
+
 int main(int argc, char **argv)
 {
+    bool is_any_port = take_port_zero(&argc, argv);
     struct args args = {};
     struct fault fault = {};
     int r = args_parse(&args, argc, argv, &fault);
@@ -220,7 +242,7 @@ int main(int argc, char **argv)
 
     struct config *config = NULL;
     r = load_config(&args, &config);
-    if (r == 0) r = start(&args, config);
+    if (r == 0) r = start(&args, is_any_port, config);
     config_free(config);
     args_fini(&args);
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sender.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,19 +9,28 @@
 
 #include "session.h"
 #include "store/names.h"
-#include "store/root.h"
 
 static struct stream *stream_of(const struct sender *sender)
 {
     return &sender->transfer->session->stream;
 }
 
-static int read_rules_of_cvs(struct sender *sender)
+/* With -C the client expects us to know what CVS ignores, and says so only in this letter. */
+static int add_rules_of_cvs(struct sender *sender)
 {
+    static const char *const patterns[] = {"RCS", "SCCS", "CVS", "CVS.adm", "RCSLOG", "cvslog.*",
+            "tags", "TAGS", ".make.state", ".nse_depinfo", "*~", "#*", ".#*", ",*", "_$*", "*$",
+            "*.old", "*.bak", "*.BAK", "*.orig", "*.rej", ".del-*", "*.a", "*.olb", "*.o", "*.obj",
+            "*.so", "*.exe", "*.Z", "*.elc", "*.ln", "core", ".svn/", ".git/", ".hg/", ".bzr/"};
     if (!sender->transfer->options.is_cvs_exclude) return 0;
-    (void)filter_add(&sender->filter, ":C", 2, NULL);
-    (void)filter_add(&sender->filter, "-C", 2, NULL);
-    return 0;
+
+    int r = filter_add(&sender->filter, ":C", 2, NULL);
+    for (size_t i = 0; r == 0 && i < sizeof patterns / sizeof *patterns; i++) {
+        char rule[32];
+        int len = snprintf(rule, sizeof rule, "- %s", patterns[i]);
+        r = filter_add(&sender->filter, rule, (size_t)len, NULL);
+    }
+    return r;
 }
 
 static SEAM_SUSPENDS int read_filter(struct sender *sender)
@@ -31,20 +41,12 @@ static SEAM_SUSPENDS int read_filter(struct sender *sender)
         struct cursor in = stream_cursor(stream);
         int r = filter_get(&sender->filter, &in, fault);
         stream_consume(stream, &in);
-        if (r == 0) return read_rules_of_cvs(sender);
+        if (r == 0) return add_rules_of_cvs(sender);
         if (r != -EAGAIN) return r;
 
         r = stream_fill(stream, fault);
         if (r < 0) return r;
     }
-}
-
-static int open_root(void *arg)
-{
-    struct sender *sender = arg;
-    int fd = root_open(sender->transfer->session->module->path);
-    sender->walk.root_fd = fd;
-    return fd < 0 ? fd : 0;
 }
 
 /* Run fn on the blocking pool; its result, or why it did not run. */
@@ -78,11 +80,8 @@ static SEAM_SUSPENDS int build_list(struct sender *sender)
     walk->filter = &sender->filter;
     walk->sum = options->with_checksum ? transfer->compat.flist_sum : HASH_NONE;
     walk->list = &sender->list;
-    int r = on_pool(open_root, sender);
-    if (r < 0) {
-        return fault_set(&transfer->session->fault, -EIO, "chdir failed: %s", strerrordesc_np(-r));
-    }
-
+    walk->root_fd = transfer->session->root_fd;
+    int r = 0;
     do {
         r = on_pool(walk_step, walk);
         int passed = pass_notes_on(sender);
@@ -147,16 +146,14 @@ static SEAM_SUSPENDS int write_list(struct sender *sender)
     return r < 0 ? r : write_ids(sender);
 }
 
-static int close_files(void *arg)
+static void sender_free(struct sender *sender)
 {
-    struct sender *sender = arg;
     strong_fini(&sender->strong);
     if (sender->base_fd >= 0) (void)close(sender->base_fd);
     walk_fini(&sender->walk);
-    if (sender->walk.root_fd >= 0) (void)close(sender->walk.root_fd);
     flist_fini(&sender->list);
     filter_fini(&sender->filter);
-    return 0;
+    free(sender);
 }
 
 static SEAM_SUSPENDS int run(struct sender *sender)
@@ -186,12 +183,10 @@ SEAM_SUSPENDS int sender_run(struct transfer *transfer)
 
     sender->transfer = transfer;
     sender->base_fd = -1;
-    sender->walk.root_fd = -1;
     filter_init(&sender->filter);
     flist_init(&sender->list, SENDER_LIST_BYTES_MAX);
     int r = walk_init(&sender->walk);
     if (r == 0) r = run(sender);
-    (void)close_files(sender);
-    free(sender);
+    sender_free(sender);
     return r;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon.h"
 #include "hello.h"
@@ -19,6 +20,7 @@ struct session *session_new(struct daemon *daemon, int fd, const char *address)
     if (session == NULL) return NULL;
 
     session->daemon = daemon;
+    session->root_fd = -1;
     stream_init(&session->stream, fd);
     (void)snprintf(session->address, sizeof session->address, "%s", address);
     return session;
@@ -27,6 +29,7 @@ struct session *session_new(struct daemon *daemon, int fd, const char *address)
 void session_free(struct session *session)
 {
     if (session == NULL) return;
+    if (session->root_fd >= 0) (void)close(session->root_fd);
     stream_fini(&session->stream);
     free(session);
 }

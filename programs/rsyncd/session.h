@@ -25,6 +25,7 @@ struct session {
     struct session *previous;
     struct seam_scope *handshake;       /* the daemon's lock; NULL when it is over */
     const struct config_module *module; /* NULL until the client may have it */
+    int root_fd;                        /* of the module, O_PATH; -1: none */
     int protocol;
     struct stream stream;
     int64_t files_sent;

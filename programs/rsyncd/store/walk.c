@@ -143,7 +143,7 @@ int walk_use_base(struct walk *walk, const char *path, size_t len)
 
     if (walk->base_fd >= 0) (void)close(walk->base_fd);
     walk->base = (uint32_t)base;
-    /* A base that cannot be opened (-1 stays) shows when its names are looked up. */
+    /* A negative errno stays, for whoever begins a source here. */
     walk->base_fd =
             root_open_below(walk->root_fd, walk->bases[base], O_PATH | O_DIRECTORY, ROOT_FOLLOW);
     return filter_set_root(walk->filter, walk->bases[base]);

@@ -92,7 +92,7 @@ struct walk {
     char *dir_path; /* heap; relative to the transfer root; "" for "." */
     uint32_t base;  /* of the current source */
     dev_t device;   /* of the current source */
-    int base_fd;    /* of the current base, O_PATH; -1: not open */
+    int base_fd;    /* of the current base, O_PATH; < 0: why it is not open */
     char *implied;  /* heap; last parent sent with --relative */
     char *path;     /* heap, WALK_PATH_BYTES: names are put together here */
     char *below;    /* heap, WALK_PATH_BYTES: the same from the module root */

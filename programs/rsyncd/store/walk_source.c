@@ -104,13 +104,22 @@ static int expand_wild(
     const struct dirent *entry = NULL;
     while (r == 0 && (entry = readdir(names)) != NULL) {
         const char *name = entry->d_name;
-        if (*name == '.' && wild->component[0] != '.') continue;
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
         if (glob_match(wild->component, name) != GLOB_MATCHES) continue;
         r = add_match(walk, wild, entry, argument);
     }
     (void)closedir(names);
     return r;
+}
+
+/* Whether what a pattern matched exists up to its end: what came behind the last wild component
+ * was only appended. */
+static bool is_there(const struct walk *walk, const struct walk_source *source)
+{
+    int flags = O_PATH | (source->wants_contents ? O_DIRECTORY : O_NOFOLLOW);
+    if (!source->wants_contents && source->literal_len == strlen(source->path)) return true;
+    sm_auto_close int fd = root_open_below(walk->root_fd, source->path, flags, ROOT_FOLLOW);
+    return fd >= 0;
 }
 
 int walk_expand(struct walk *walk, const struct options_path *argument)
@@ -130,7 +139,13 @@ int walk_expand(struct walk *walk, const struct options_path *argument)
 
     size_t kept = first;
     for (size_t i = first; i < walk->sources_count; i++) {
-        if (walk->sources[i].path != NULL) walk->sources[kept++] = walk->sources[i];
+        struct walk_source *source = &walk->sources[i];
+        if (source->path == NULL) continue;
+        if (source->literal_len == 0 || r < 0 || is_there(walk, source)) {
+            walk->sources[kept++] = *source;
+        } else {
+            free(source->path);
+        }
     }
     walk->sources_count = kept;
     if (r < 0) return r;
@@ -179,8 +194,9 @@ static int stat_source(struct walk *walk, bool wants_contents, struct stat *out_
     return is_hidden ? -ENOENT : 0;
 }
 
-/* With --relative the directories above a source are entries too. A run of siblings sends them
- * once; beyond that a double entry does no harm, the receiver passes over it. */
+/* With --relative the directories above a source are entries too, whatever --no-implied-dirs says
+ * (that is about their attributes). A run of siblings sends them once; beyond that a double entry
+ * does no harm, the receiver passes over it. */
 static int add_implied(struct walk *walk, const char *name)
 {
     const char *base_name = path_base(name);
@@ -226,6 +242,23 @@ static int add_source_entry(
     return walk_push_directory(walk, walk->path);
 }
 
+/* Names start from a directory that must be there, and be visible. */
+static int check_base(const struct walk *walk)
+{
+    const char *base = walk->bases[walk->base];
+    if (*base == '\0') return 0;
+    if (filter_excludes_below(walk->hidden, base, true)) return -ENOENT;
+    return walk->base_fd < 0 ? walk->base_fd : 0;
+}
+
+static void note_no_base(struct walk *walk, int error)
+{
+    walk->io_error |= IO_ERROR_GENERAL;
+    (void)mux_put_text(&walk->notes, MUX_ERROR_XFER,
+            "rsync: [sender] change_dir \"%s\" (in %s) failed: %s (%d)", walk->bases[walk->base],
+            walk->module, strerrordesc_np(-error), -error);
+}
+
 int walk_begin_source(struct walk *walk, const struct walk_source *source)
 {
     const struct options *options = walk->options;
@@ -234,7 +267,12 @@ int walk_begin_source(struct walk *walk, const struct walk_source *source)
     int r = walk_use_base(walk, source->path, base_len);
     if (r < 0) return r;
     if (strlen(name) >= FLIST_PATH_MAX) return 0;
-    if (options->is_relative && options->has_implied_dirs) {
+    r = check_base(walk);
+    if (r < 0) {
+        note_no_base(walk, r);
+        return 0;
+    }
+    if (options->is_relative) {
         r = add_implied(walk, name);
         if (r < 0) return r;
     }
