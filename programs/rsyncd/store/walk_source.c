@@ -71,6 +71,16 @@ static bool cut_at_wild(char *path, size_t literal_len, struct wild *out_wild)
     return false;
 }
 
+/* Whether walk->path is a directory, or a link to one; type is what readdir(3) says. */
+static bool is_directory(const struct walk *walk, unsigned char type)
+{
+    if (type == DT_DIR) return true;
+    if (type != DT_LNK && type != DT_UNKNOWN) return false;
+    sm_auto_close int fd =
+            root_open_below(walk->root_fd, walk->path, O_PATH | O_DIRECTORY, ROOT_FOLLOW);
+    return fd >= 0;
+}
+
 /* A name that matched: "dir/name/rest" becomes a source, unless the daemon hides it. */
 static int add_match(struct walk *walk, const struct wild *wild, const struct dirent *entry,
         const struct options_path *argument)
@@ -79,6 +89,9 @@ static int add_match(struct walk *walk, const struct wild *wild, const struct di
     int len = snprintf(walk->path, WALK_PATH_BYTES, "%s%s%s", wild->dir, slash, entry->d_name);
     if (len < 0 || (size_t)len + strlen(wild->rest) + 1 >= FLIST_PATH_MAX) return 0;
     if (filter_excludes_below(walk->hidden, walk->path, entry->d_type == DT_DIR)) return 0;
+
+    bool must_be_dir = *wild->rest != '\0' || argument->wants_contents;
+    if (must_be_dir && !is_directory(walk, entry->d_type)) return 0;
 
     size_t literal_len = (size_t)len;
     if (*wild->rest != '\0') {
@@ -112,16 +125,6 @@ static int expand_wild(
     return r;
 }
 
-/* Whether what a pattern matched exists up to its end: what came behind the last wild component
- * was only appended. */
-static bool is_there(const struct walk *walk, const struct walk_source *source)
-{
-    int flags = O_PATH | (source->wants_contents ? O_DIRECTORY : O_NOFOLLOW);
-    if (!source->wants_contents && source->literal_len == strlen(source->path)) return true;
-    sm_auto_close int fd = root_open_below(walk->root_fd, source->path, flags, ROOT_FOLLOW);
-    return fd >= 0;
-}
-
 int walk_expand(struct walk *walk, const struct options_path *argument)
 {
     size_t first = walk->sources_count;
@@ -139,13 +142,7 @@ int walk_expand(struct walk *walk, const struct options_path *argument)
 
     size_t kept = first;
     for (size_t i = first; i < walk->sources_count; i++) {
-        struct walk_source *source = &walk->sources[i];
-        if (source->path == NULL) continue;
-        if (source->literal_len == 0 || r < 0 || is_there(walk, source)) {
-            walk->sources[kept++] = *source;
-        } else {
-            free(source->path);
-        }
+        if (walk->sources[i].path != NULL) walk->sources[kept++] = walk->sources[i];
     }
     walk->sources_count = kept;
     if (r < 0) return r;
