@@ -344,7 +344,7 @@ def wildcards_are_expanded_in_the_module(c):
     c.pull("-aD", source="mod/*")
     check_same(c.here / "got" / "dir5", c.mod / "dir5")
     check_eq({p.name for p in (c.here / "got").iterdir()},
-             {p.name for p in c.mod.iterdir()}, "names")
+             {p.name for p in c.mod.iterdir()} - {"dangling", "odd -> target"}, "names")
     for source in ("filtered/*", "filtered/*/", "filtered/*/a.o", "filtered/s*/*/", "mod/big*", "mod/dir*/*", "mod/[bd]*", "filtered/*/*.o",
                    "filtered/s?b/", "mod/nothing*", "mod/.h*", "filtered/*/deep/*.c"):
         c.both("-ai", sources=[source])

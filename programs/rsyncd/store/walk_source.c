@@ -81,6 +81,15 @@ static bool is_directory(const struct walk *walk, unsigned char type)
     return fd >= 0;
 }
 
+/* Upstream's patterns do not match links that point nowhere. One that points out of the module is
+ * none of those: we do not look where it leads. */
+static bool points_nowhere(const struct walk *walk, unsigned char type)
+{
+    if (type != DT_LNK && type != DT_UNKNOWN) return false;
+    sm_auto_close int fd = root_open_below(walk->root_fd, walk->path, O_PATH, ROOT_FOLLOW);
+    return fd == -ENOENT;
+}
+
 /* A name that matched: "dir/name/rest" becomes a source, unless the daemon hides it. */
 static int add_match(struct walk *walk, const struct wild *wild, const struct dirent *entry,
         const struct options_path *argument)
@@ -92,6 +101,7 @@ static int add_match(struct walk *walk, const struct wild *wild, const struct di
 
     bool must_be_dir = *wild->rest != '\0' || argument->wants_contents;
     if (must_be_dir && !is_directory(walk, entry->d_type)) return 0;
+    if (points_nowhere(walk, entry->d_type)) return 0;
 
     size_t literal_len = (size_t)len;
     if (*wild->rest != '\0') {
