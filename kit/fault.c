@@ -4,7 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static void set_text(struct fault *fault, int line, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void set_text(
+        struct fault *fault, int line, const char *format, va_list args)
 {
     fault->line = line;
     (void)vsnprintf(fault->text, sizeof fault->text, format, args);

@@ -151,6 +151,8 @@ bool config_admits(const struct config_module *module, const char *address, cons
 {
     const char *allow = module->hosts_allow;
     const char *deny = module->hosts_deny;
+    if (allow != NULL && allow[0] == '\0') allow = NULL;
+    if (deny != NULL && deny[0] == '\0') deny = NULL;
     if (allow != NULL && hosts_match(allow, address, host)) return true;
     if (deny != NULL) return !hosts_match(deny, address, host);
     return allow == NULL;

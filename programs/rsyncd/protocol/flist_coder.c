@@ -387,11 +387,11 @@ static int read_fields(
 {
     int r = read_times_and_mode(in, flags, item);
     if (r < 0) return r;
-    if ((flags & SAME_UID) == 0) {
+    if (coder->terms.keep_owner && (flags & SAME_UID) == 0) {
         r = read_id(in, (flags & USER_NAME) != 0, &item->uid);
         if (r < 0) return r;
     }
-    if ((flags & SAME_GID) == 0) {
+    if (coder->terms.keep_group && (flags & SAME_GID) == 0) {
         r = read_id(in, (flags & GROUP_NAME) != 0, &item->gid);
         if (r < 0) return r;
     }
