@@ -296,7 +296,7 @@ def those_who_do_not_read(c):
 def those_who_write_and_do_not_read(c):
     """A flood of requests while nothing is read: what we take in is bounded."""
     before = c.daemon.rss_kib()
-    peers = [Peer(c, limit=2).set_up(paths=(b"mod/huge",)).no_filters() for _ in range(4)]
+    peers = [Peer(c, limit=0.5).set_up(paths=(b"mod/huge",)).no_filters() for _ in range(4)]
     for peer in peers:
         one = struct.pack("<I", 7 << 24 | 20) + b"\xfe\0\0" + bytes(17)
         peer.request(1)
@@ -336,7 +336,9 @@ ABUSES = [strange_greetings, strange_module_names, those_who_leave, slow_ones, s
 
 def each_abuse_ends_its_session_only(c):
     for abuse in ABUSES:
+        began = time.monotonic()
         abuse(c)
+        print(f"        {time.monotonic() - began:6.2f} s  {abuse.__name__}", flush=True)
         try:
             c.settled()
         except AssertionError as problem:
