@@ -39,6 +39,7 @@ struct seam_options {
     uint32_t blockers_max;    /* threads seam_block() may use at once; default: 64 */
     size_t stack_bytes;       /* stack of each task; default 64 KiB; at most 1 MiB */
     bool no_overflow_handler; /* do not install the SIGSEGV handler that names the task */
+    int64_t grace_ns;         /* how long the end waits for blocking jobs nobody waits for; 1 s */
     const char *name;         /* for threads and messages, 9 characters shown; default: "seam" */
     uint64_t reserved[8];     /* zero */
 };
@@ -114,7 +115,9 @@ SEAM_API int seam_runtime_new(const struct seam_options *options, seam_runtime *
  *
  * From the first call on, starting anything in @runtime fails with -ESHUTDOWN; tasks that run see
  * -ECANCELED at their next wait. Stopping again, or from several places at once, is fine. The
- * handle stays valid, for calls that fail politely, until seam_runtime_free().
+ * handle stays valid, for calls that fail politely, until seam_runtime_free(). Jobs that
+ * seam_block_owned() abandoned are waited for as options.grace_ns says, and then left to end by
+ * themselves.
  *
  * Return: 0 when all tasks have ended, or
  *   -ETIMEDOUT   tasks are still running; the runtime is stopping, call again to wait longer

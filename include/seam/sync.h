@@ -133,6 +133,7 @@ SEAM_API SEAM_SUSPENDS int seam_semaphore_acquire(
  *
  * Return: 0, or
  *   -EOVERFLOW   there are 2^31-1 units already; nothing changed
+ *   -EOWNERDEAD  this is a forked child; nothing changed
  *
  * Context: any.  Never suspends.
  * Thread-safe: yes.

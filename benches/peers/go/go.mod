@@ -1,0 +1,3 @@
+module seam.example/benches/go
+
+go 1.19

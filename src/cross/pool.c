@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+#include "cross/pool.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "os/os.h"
+#include "sched/runtime.h"
+#include "task/thread.h"
+#include "time/clock.h"
+
+enum { SPINS_MIN = 8, SPINS_MAX = 1024 };
+
+/* What a free thread's word says. */
+enum { THREAD_FREE, THREAD_ASLEEP, THREAD_CALLED };
+
+/* A thread of the pool; lives in its frame, which stays until the pool ends. */
+struct pool_thread {
+    struct sm_list link; /* pool->free, while FREE or ASLEEP */
+    _Atomic(uint32_t) word;
+    struct sm_job *job; /* given with CALLED; NULL: look again */
+    unsigned spins_max;
+};
+
+struct sm_pool {
+    seam_runtime *runtime;
+    uint32_t threads_max;
+    struct sm_lock lock; /* everything below */
+    struct sm_list line; /* struct sm_job; empty while a thread is free */
+    struct sm_list free; /* struct pool_thread, latest first: its caches are warm */
+    uint32_t thread_count;
+    bool is_ending;
+    bool is_orphan; /* nobody waits for the threads any more: the last one frees */
+    pthread_t *threads;
+    _Atomic(uint32_t) live; /* threads that have not left; written under the lock; a futex */
+};
+
+int sm_pool_new(seam_runtime *runtime, uint32_t threads_max, struct sm_pool **out_pool)
+{
+    struct sm_pool *pool = malloc(sizeof *pool);
+    pthread_t *threads = calloc(threads_max, sizeof *threads);
+    if (pool == NULL || threads == NULL) {
+        free(pool);
+        free(threads);
+        return -ENOMEM;
+    }
+    *pool = (struct sm_pool){.runtime = runtime, .threads_max = threads_max, .threads = threads};
+    sm_list_init(&pool->line);
+    sm_list_init(&pool->free);
+    *out_pool = pool;
+    return 0;
+}
+
+static bool spin_for_call(struct pool_thread *self)
+{
+    if (sm_clock_spins_are_pointless()) return false;
+    for (unsigned i = 0; i < self->spins_max; i++) {
+        /* acquire: pairs with the exchange in call_thread(). It carries the job. */
+        if (sm_load_acquire(&self->word) == THREAD_CALLED) {
+            if (self->spins_max < SPINS_MAX) self->spins_max *= 2;
+            return true;
+        }
+        sm_spin_pause();
+    }
+    if (self->spins_max > SPINS_MIN) self->spins_max /= 2;
+    return false;
+}
+
+static void wait_for_call(struct pool_thread *self)
+{
+    if (spin_for_call(self)) return;
+    sm_clock_idle();
+    uint32_t word = THREAD_FREE;
+    /* acq_rel: pairs with the exchange in call_thread(), which must see that we sleep. */
+    if (!sm_cas_acq_rel(&self->word, &word, THREAD_ASLEEP)) {
+        sm_clock_busy(); /* called in between, by somebody who thought us awake */
+        return;
+    }
+    /* acquire: pairs with the exchange in call_thread(). It carries the job. */
+    while (sm_load_acquire(&self->word) != THREAD_CALLED) {
+        (void)sm_os.futex_wait(&self->word, THREAD_ASLEEP, INT64_MAX);
+    }
+}
+
+/* Let a thread that has left pool->free go on. Outside the lock: it may cost a system call. */
+static void call_thread(struct pool_thread *thread)
+{
+    /* acq_rel: pairs with the acquire in wait_for_call(). It carries thread->job. */
+    if (sm_exchange_acq_rel(&thread->word, THREAD_CALLED) == THREAD_ASLEEP) {
+        sm_clock_busy();
+        sm_os.futex_wake(&thread->word, 1);
+    }
+}
+
+/* The next job of the line, or NULL. Under the lock. */
+static struct sm_job *take_from_line(struct sm_pool *pool)
+{
+    struct sm_list *link = sm_list_first(&pool->line);
+    if (link == NULL) return NULL;
+    sm_list_remove(link);
+    struct sm_job *job = sm_container_of(link, struct sm_job, link);
+    job->state = SM_JOB_RUNNING;
+    return job;
+}
+
+/* NULL: the pool ends. */
+static struct sm_job *next_job(struct sm_pool *pool, struct pool_thread *self)
+{
+    sm_lock(&pool->lock);
+    struct sm_job *job = take_from_line(pool);
+    if (job != NULL || pool->is_ending) {
+        sm_unlock(&pool->lock);
+        return job;
+    }
+    self->job = NULL;
+    sm_store_relaxed(&self->word, THREAD_FREE); /* relaxed: published by the lock */
+    sm_list_push_front(&pool->free, &self->link);
+    sm_unlock(&pool->lock);
+
+    wait_for_call(self);
+    return self->job;
+}
+
+static void leave(struct sm_pool *pool)
+{
+    sm_lock(&pool->lock);
+    uint32_t left = sm_load_relaxed(&pool->live) - 1; /* relaxed: under the lock */
+    sm_store_relaxed(&pool->live, left);              /* relaxed: the ender takes the lock, too */
+    bool frees = left == 0 && pool->is_orphan;
+    /* The ender joins us before it frees the pool: we may touch it until we return. */
+    if (!pool->is_orphan) sm_os.futex_wake(&pool->live, 1);
+    sm_unlock(&pool->lock);
+    if (!frees) return;
+    sm_runtime_unref(pool->runtime);
+    free(pool->threads);
+    free(pool);
+}
+
+static void *pool_main(void *arg)
+{
+    struct sm_pool *pool = arg;
+    char name[16] = "";
+    (void)snprintf(name, sizeof name, "%s-pool", pool->runtime->name);
+    sm_os_thread_name(name);
+    sm_thread_self()->pool_of = pool->runtime;
+
+    struct pool_thread self = {.spins_max = SPINS_MAX};
+    struct sm_job *job = NULL;
+    while ((job = next_job(pool, &self)) != NULL) {
+        job->run(job);
+    }
+    sm_clock_idle();
+    leave(pool);
+    return NULL;
+}
+
+/* Under the lock. */
+static int add_thread(struct sm_pool *pool)
+{
+    sm_clock_busy();
+    int r = sm_os.thread_start(&pool->threads[pool->thread_count], pool_main, pool);
+    if (r < 0) {
+        sm_clock_idle();
+        return r;
+    }
+    pool->thread_count++;
+    sm_store_relaxed(&pool->live, sm_load_relaxed(&pool->live) + 1); /* relaxed: under the lock */
+    return 0;
+}
+
+/* No thread is free: start one, or else the job must wait for those there are. Under the lock. */
+static int line_up(struct sm_pool *pool, struct sm_job *job, bool only_if_free)
+{
+    bool started = pool->thread_count < pool->threads_max && add_thread(pool) == 0;
+    if (!started && pool->thread_count == 0) return -ENOMEM;
+    if (!started && only_if_free) return -EAGAIN;
+    job->state = SM_JOB_QUEUED;
+    sm_list_push_back(&pool->line, &job->link);
+    return 0;
+}
+
+int sm_pool_submit(struct sm_pool *pool, struct sm_job *job, bool only_if_free)
+{
+    sm_lock(&pool->lock);
+    struct sm_list *link = sm_list_first(&pool->free);
+    if (link == NULL) {
+        int r = line_up(pool, job, only_if_free);
+        sm_unlock(&pool->lock);
+        return r;
+    }
+    struct pool_thread *thread = sm_container_of(link, struct pool_thread, link);
+    sm_list_remove(link);
+    job->state = SM_JOB_RUNNING;
+    thread->job = job;
+    sm_unlock(&pool->lock);
+    call_thread(thread);
+    return 0;
+}
+
+bool sm_pool_withdraw(struct sm_pool *pool, struct sm_job *job)
+{
+    sm_lock(&pool->lock);
+    bool is_queued = job->state == SM_JOB_QUEUED;
+    if (is_queued) {
+        sm_list_remove(&job->link);
+        job->state = SM_JOB_WITHDRAWN;
+    }
+    sm_unlock(&pool->lock);
+    return is_queued;
+}
+
+uint32_t sm_pool_thread_count(struct sm_pool *pool)
+{
+    sm_lock(&pool->lock);
+    uint32_t count = pool->thread_count;
+    sm_unlock(&pool->lock);
+    return count;
+}
+
+/* Under the lock: call those who wait for a job; there will be none. */
+static void call_all(struct sm_pool *pool)
+{
+    pool->is_ending = true;
+    struct sm_list *link = NULL;
+    while ((link = sm_list_first(&pool->free)) != NULL) {
+        sm_list_remove(link);
+        call_thread(sm_container_of(link, struct pool_thread, link));
+    }
+}
+
+uint32_t sm_pool_end(struct sm_pool *pool, int64_t deadline_ns)
+{
+    if (pool == NULL) return 0;
+    sm_lock(&pool->lock);
+    call_all(pool);
+    sm_unlock(&pool->lock);
+
+    uint32_t left = 0;
+    int r = 0;
+    /* relaxed: a guess; the lock below carries the rest. */
+    while (r == 0 && (left = sm_load_relaxed(&pool->live)) > 0) {
+        r = sm_os.futex_wait(&pool->live, left, deadline_ns);
+    }
+    sm_lock(&pool->lock);
+    left = sm_load_relaxed(&pool->live); /* relaxed: under the lock */
+    pool->is_orphan = left > 0;
+    if (left > 0) sm_runtime_ref(pool->runtime);
+    for (uint32_t i = 0; left > 0 && i < pool->thread_count; i++) {
+        (void)pthread_detach(pool->threads[i]);
+    }
+    sm_unlock(&pool->lock);
+    if (left > 0) return left;
+
+    for (uint32_t i = 0; i < pool->thread_count; i++) {
+        (void)pthread_join(pool->threads[i], NULL);
+    }
+    free(pool->threads);
+    free(pool);
+    return 0;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cross/pool.h - threads for code that blocks: a bounded number, a line in front of them.
+ *
+ * The life of a job
+ *
+ *     QUEUED ----> RUNNING ----> ENDED
+ *        |
+ *        +-------> WITHDRAWN
+ *
+ *   from     to         by                   who
+ *   QUEUED   RUNNING    a pool thread, which takes the oldest job
+ *   QUEUED   WITHDRAWN  sm_pool_withdraw()   its submitter, who has given up
+ *   RUNNING  ENDED      the pool thread, after the job's function has returned
+ *
+ * All under the pool's lock. A job goes straight to a free thread if there is one; else to a new one
+ * while their number allows; else into the line. A thread that has nothing to do spins a little,
+ * since in a busy program the next job is near, and then sleeps. Threads stay until the runtime
+ * ends.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "seam/runtime.h"
+
+#include "base/list.h"
+#include "os/lock.h"
+
+enum sm_job_state { SM_JOB_QUEUED, SM_JOB_RUNNING, SM_JOB_ENDED, SM_JOB_WITHDRAWN };
+
+struct sm_job {
+    struct sm_list link;
+    enum sm_job_state state;
+    void (*run)(struct sm_job *job); /* on the pool's thread, outside the lock; the job may be gone
+                                      * when it returns */
+};
+
+struct sm_pool;
+
+/* -ENOMEM. No thread is started before the first job. */
+int sm_pool_new(seam_runtime *runtime, uint32_t threads_max, struct sm_pool **out_pool);
+
+/*
+ * End the threads and wait for them until deadline_ns, then leave those that are still in a job to
+ * themselves: the last one frees the pool and lets go of the runtime. Their jobs have been given up
+ * by their submitters. NULL is fine. Returns how many were left.
+ */
+uint32_t sm_pool_end(struct sm_pool *pool, int64_t deadline_ns);
+
+/* Queue a job. only_if_free: -EAGAIN where it would have to wait in line. -ENOMEM where there is no
+ * thread and none can be started. Any thread; never suspends. */
+int sm_pool_submit(struct sm_pool *pool, struct sm_job *job, bool only_if_free);
+
+/* Take a job out of the line; false if it has begun. Any thread; never suspends. */
+bool sm_pool_withdraw(struct sm_pool *pool, struct sm_job *job);
+
+uint32_t sm_pool_thread_count(struct sm_pool *pool);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * io/poller.h - how a worker asks the kernel what has become ready, and sleeps meanwhile.
+ *
+ * One poller for each worker; it belongs to the role, not to the thread, so whoever holds the role
+ * may wait on it. Descriptors are watched edge-triggered for both directions from the moment they
+ * are adopted: readiness is remembered by io/fd.h.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sm_poller {
+    int epoll_fd;
+    int wake_fd;        /* eventfd; readable when another thread wants our attention */
+    int timer_fd;       /* -1, or what wakes a foreign loop that embeds us */
+    bool has_no_pwait2; /* the kernel is older than 5.11: sleeps are rounded up to 1 ms */
+};
+
+/* 0, or -EMFILE, -ENFILE, -ENOMEM with nothing left open. */
+int sm_poller_init(struct sm_poller *poller);
+void sm_poller_fini(struct sm_poller *poller);
+
+/* Report to io/fd.h what is ready, having waited until something is, sm_poller_wake() was called or
+ * deadline_ns has passed; 0 does not wait, INT64_MAX waits for ever. Returns how many descriptors
+ * were ready. The holder of the role only. */
+int sm_poller_wait(struct sm_poller *poller, int64_t deadline_ns);
+
+/* Make the current or next sm_poller_wait() return. Any thread. */
+void sm_poller_wake(struct sm_poller *poller);
+
+/* Does the kernel have something for us? Any thread. */
+bool sm_poller_has_events(const struct sm_poller *poller);
+
+/* Make epoll_fd readable for a foreign loop at deadline_ns; INT64_MAX: not. -EMFILE and the like. */
+int sm_poller_arm(struct sm_poller *poller, int64_t deadline_ns);
+
+/* Watch fd; events are reported with its generation. -EPERM: it cannot be watched and is always
+ * ready (a regular file); -EBADF, -ENOMEM, -ENOSPC. Any thread. */
+int sm_poller_add(struct sm_poller *poller, int fd, uint32_t generation);
+void sm_poller_remove(struct sm_poller *poller, int fd);

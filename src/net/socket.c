@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "seam/net.h"
+#include "seam/time.h"
+
+#include "base/auto.h"
+#include "io/fd.h"
+#include "task/scope.h"
+#include "task/task.h"
+#include "task/wait.h"
+
+static bool is_tcp(const struct sockaddr *address)
+{
+    return address->sa_family == AF_INET || address->sa_family == AF_INET6;
+}
+
+int seam_listen(const struct sockaddr *address, socklen_t len, int backlog)
+{
+    if (sm_os_is_forked_child()) return -EOWNERDEAD;
+    /* Our own description: its mode is nobody else's business, and accept4() has no MSG_DONTWAIT. */
+    sm_auto_close int fd =
+            socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return sm_neg_errno();
+
+    int on = 1;
+    if (is_tcp(address) && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0) {
+        return sm_neg_errno();
+    }
+    if (bind(fd, address, len) < 0) return sm_neg_errno();
+    if (listen(fd, backlog > 0 ? backlog : INT32_MAX) < 0) return sm_neg_errno();
+
+    struct sm_fd *entry = NULL;
+    int r = sm_fd_get(fd, &entry);
+    if (r < 0) return r;
+    return sm_take_fd(fd);
+}
+
+/* Small writes are sent at once; harmless where it is not TCP. */
+static void set_nodelay(int fd)
+{
+    int on = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+/* -EAGAIN if nobody is there. */
+static int try_accept(int fd, struct sockaddr *out_address, socklen_t *inout_len)
+{
+    for (;;) {
+        /* A listener that was opened elsewhere may be in blocking mode: ask first. If another
+         * process then is faster to accept, we block until the next connection; who shares
+         * listeners makes them nonblocking. */
+        struct pollfd waiting = {.fd = fd, .events = POLLIN};
+        int count = poll(&waiting, 1, 0);
+        if (count < 0) return sm_neg_errno();
+        if (count == 0) return -EAGAIN;
+
+        int client = accept4(fd, out_address, inout_len, SOCK_CLOEXEC);
+        if (client >= 0) return client;
+        switch (errno) {
+        case EINTR:
+        case ECONNABORTED:
+        case EPROTO: break; /* that one gave up; the next may not have */
+        default: return sm_neg_errno();
+        }
+    }
+}
+
+static int accept_one(
+        int fd, struct sockaddr *out_address, socklen_t *inout_len, int64_t deadline_ns)
+{
+    struct sm_fd *entry = NULL;
+    int r = sm_fd_get(fd, &entry);
+    socklen_t room = inout_len != NULL ? *inout_len : 0;
+    while (r == 0) {
+        if (sm_party_is_cancelled(sm_thread_party(sm_thread_self()))) return -ECANCELED;
+        if (sm_fd_take_ready(entry, SM_FD_READABLE) != 0 || deadline_ns <= SEAM_NOW) {
+            if (inout_len != NULL) *inout_len = room;
+            int client = try_accept(fd, out_address, inout_len);
+            /* There may be more, or the one we could not take is still there. */
+            if (client != -EAGAIN) sm_fd_put_ready(entry, SM_FD_READABLE);
+            if (client != -EAGAIN) return client;
+        }
+        r = sm_wait_refused(deadline_ns);
+        if (r == 0) r = sm_fd_wait(fd, entry, SM_FD_READABLE, deadline_ns);
+    }
+    return r;
+}
+
+int seam_accept(int fd, struct sockaddr *out_address, socklen_t *inout_len, int64_t deadline_ns)
+{
+    if (sm_enter() == NULL) return -EOWNERDEAD;
+    int client = accept_one(fd, out_address, inout_len, deadline_ns);
+    if (client >= 0) {
+        set_nodelay(client);
+        struct sm_fd *entry = NULL;
+        int r = sm_fd_get(client, &entry);
+        if (r < 0) {
+            (void)close(client);
+            client = r;
+        }
+    }
+    sm_leave();
+    return client;
+}
+
+/* Wait for the handshake that connect() has begun. */
+static int finish_connecting(int fd, int64_t deadline_ns)
+{
+    struct sm_fd *entry = NULL;
+    int r = sm_fd_get(fd, &entry);
+    if (r < 0) return r;
+    (void)sm_fd_take_ready(entry, SM_FD_WRITABLE); /* not yet */
+    r = sm_wait_refused(deadline_ns);
+    if (r == 0) r = sm_fd_wait(fd, entry, SM_FD_WRITABLE, deadline_ns);
+    if (r < 0) return r;
+
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0) return sm_neg_errno();
+    return -error;
+}
+
+static int connect_one(const struct sockaddr *address, socklen_t len, int64_t deadline_ns)
+{
+    if (sm_party_is_cancelled(sm_thread_party(sm_thread_self()))) return -ECANCELED;
+    sm_auto_close int fd =
+            socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return sm_neg_errno();
+
+    if (connect(fd, address, len) < 0) {
+        if (errno != EINPROGRESS) return sm_neg_errno();
+        int r = finish_connecting(fd, deadline_ns);
+        if (r < 0) {
+            (void)sm_fd_forget(fd);
+            return r;
+        }
+    }
+    if (is_tcp(address)) set_nodelay(fd);
+    struct sm_fd *entry = NULL;
+    int r = sm_fd_get(fd, &entry);
+    return r < 0 ? r : sm_take_fd(fd);
+}
+
+int seam_connect(const struct sockaddr *address, socklen_t len, int64_t deadline_ns)
+{
+    if (sm_enter() == NULL) return -EOWNERDEAD;
+    int r = connect_one(address, len, deadline_ns);
+    sm_leave();
+    return r;
+}
+
+int seam_shutdown(int fd, int how)
+{
+    return shutdown(fd, how) < 0 ? sm_neg_errno() : 0;
+}
+
+int seam_close(int fd)
+{
+    if (sm_os_is_forked_child()) return close(fd) < 0 ? sm_neg_errno() : 0;
+    (void)sm_enter();
+    /* Forgotten first: from the close on, the number may belong to somebody else. */
+    (void)sm_fd_forget(fd);
+    int r = close(fd) < 0 ? sm_neg_errno() : 0;
+    if (r == -EINTR) r = 0; /* on Linux it is closed all the same */
+    sm_leave();
+    return r;
+}
+
+int seam_adopt(int fd)
+{
+    if (sm_enter() == NULL) return -EOWNERDEAD;
+    struct sm_fd *entry = NULL;
+    int r = sm_fd_get(fd, &entry);
+    sm_leave();
+    return r;
+}
+
+int seam_release(int fd)
+{
+    if (sm_enter() == NULL) return -EOWNERDEAD;
+    int r = sm_fd_forget(fd);
+    sm_leave();
+    return r;
+}

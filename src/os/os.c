@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+#include "os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "base/auto.h"
+
+enum { NS_PER_SECOND = 1000000000, PAGE_BYTES = 4096 };
+
+static int64_t timespec_ns(const struct timespec *time)
+{
+    return (int64_t)time->tv_sec * NS_PER_SECOND + time->tv_nsec;
+}
+
+int64_t sm_os_clock_ns(clockid_t clock)
+{
+    struct timespec time;
+    (void)clock_gettime(clock, &time);
+    return timespec_ns(&time);
+}
+
+static int64_t real_now_ns(void)
+{
+    return sm_os_clock_ns(CLOCK_MONOTONIC);
+}
+
+static void *real_map(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void real_unmap(void *memory, size_t bytes)
+{
+    (void)munmap(memory, bytes);
+}
+
+/* Our threads leave asynchronous signals to the program's own threads; faults stay with whoever
+ * commits them. */
+static void block_signals(sigset_t *old)
+{
+    sigset_t all;
+    (void)sigfillset(&all);
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        (void)sigdelset(&all, faults[i]);
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &all, old);
+}
+
+static int real_thread_start(pthread_t *out_thread, void *(*run)(void *), void *arg)
+{
+    sigset_t old;
+    block_signals(&old);
+    int r = pthread_create(out_thread, NULL, run, arg);
+    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return -r;
+}
+
+static int real_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
+{
+    struct timespec time;
+    struct timespec *limit = NULL;
+    if (deadline_ns != INT64_MAX) {
+        time = (struct timespec){
+                .tv_sec = deadline_ns / NS_PER_SECOND, .tv_nsec = deadline_ns % NS_PER_SECOND};
+        limit = &time;
+    }
+    /* The BITSET form takes an absolute time on the monotonic clock. */
+    long r = syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, expected, limit, NULL,
+            FUTEX_BITSET_MATCH_ANY);
+    if (r < 0 && errno == ETIMEDOUT) return -ETIMEDOUT;
+    return 0;
+}
+
+static void real_futex_wake(_Atomic(uint32_t) *word, int count)
+{
+    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
+
+static int real_poll(struct pollfd *fds, unsigned count, int64_t deadline_ns)
+{
+    struct timespec left = {};
+    struct timespec *limit = NULL;
+    if (deadline_ns != INT64_MAX) {
+        int64_t left_ns = deadline_ns - real_now_ns();
+        if (left_ns > 0) {
+            left.tv_sec = left_ns / NS_PER_SECOND;
+            left.tv_nsec = left_ns % NS_PER_SECOND;
+        }
+        limit = &left;
+    }
+    int r = ppoll(fds, count, limit, NULL);
+    if (r < 0) return 0;
+    return r == 0 ? -ETIMEDOUT : r;
+}
+
+struct sm_os sm_os = {
+        .now_ns = real_now_ns,
+        .map = real_map,
+        .unmap = real_unmap,
+        .thread_start = real_thread_start,
+        .futex_wait = real_futex_wait,
+        .futex_wake = real_futex_wake,
+        .poll = real_poll,
+};
+
+/* The first line of a small file, without its newline; false if there is none. */
+static bool read_line(const char *path, char *line, size_t bytes)
+{
+    sm_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+
+    ssize_t len = read(fd, line, bytes - 1);
+    if (len <= 0) return false;
+
+    line[len] = '\0';
+    line[strcspn(line, "\n")] = '\0';
+    return true;
+}
+
+/* The quota of our cgroup (version 2), in whole CPUs rounded up; 0 if there is none. */
+static unsigned quota_cpus(void)
+{
+    char line[256];
+    if (!read_line("/proc/self/cgroup", line, sizeof line) || strncmp(line, "0::", 3) != 0) {
+        return 0;
+    }
+    char path[sizeof line + 64];
+    (void)snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", line + 3);
+    if (!read_line(path, line, sizeof line)) return 0;
+
+    char *end = NULL;
+    long quota = strtol(line, &end, 10);
+    if (end == line) return 0; /* "max" */
+    long period = strtol(end, NULL, 10);
+    if (quota <= 0 || period <= 0) return 0;
+    return (unsigned)((quota + period - 1) / period);
+}
+
+unsigned sm_os_cpu_count(void)
+{
+    /* The set is larger than cpu_set_t where there are more than 1,024 CPUs. */
+    enum { CPUS_MAX = 16384 };
+    cpu_set_t *set = CPU_ALLOC(CPUS_MAX);
+    if (set == NULL) return 1;
+    unsigned count = 1;
+    if (sched_getaffinity(0, CPU_ALLOC_SIZE(CPUS_MAX), set) == 0) {
+        count = (unsigned)CPU_COUNT_S(CPU_ALLOC_SIZE(CPUS_MAX), set);
+    }
+    CPU_FREE(set);
+
+    unsigned quota = quota_cpus();
+    if (quota > 0 && quota < count) count = quota;
+    return count > 0 ? count : 1;
+}
+
+void sm_os_thread_name(const char *name)
+{
+    (void)prctl(PR_SET_NAME, name);
+}
+
+bool sm_os_membarrier(void)
+{
+    static _Atomic(int) registered;           /* 0 not tried, 1 works, -1 refused */
+    int state = sm_load_relaxed(&registered); /* relaxed: registering twice is harmless */
+    if (state == 0) {
+        long r = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+        state = r == 0 ? 1 : -1;
+        sm_store_relaxed(&registered, state); /* relaxed: as above */
+    }
+    return state == 1 && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+static unsigned char plain_mark = 1;
+const volatile unsigned char *sm_os_parent_mark = &plain_mark;
+
+/* Where no page can be wiped, the fork tells. Children made by a bare clone() then go unnoticed. */
+static void unmark_child(void)
+{
+    plain_mark = 0;
+}
+
+static void mark_parent_once(void)
+{
+    unsigned char *page = real_map(PAGE_BYTES);
+    if (page != NULL && madvise(page, PAGE_BYTES, MADV_WIPEONFORK) == 0) {
+        page[0] = 1;
+        sm_os_parent_mark = page;
+        return;
+    }
+    if (page != NULL) real_unmap(page, PAGE_BYTES);
+    (void)pthread_atfork(NULL, NULL, unmark_child);
+}
+
+void sm_os_mark_parent(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, mark_parent_once);
+}
+
+int sm_os_thread_cpu_clock(pthread_t thread, clockid_t *out_clock)
+{
+    return -pthread_getcpuclockid(thread, out_clock);
+}
+
+int64_t sm_os_run_delay_ns(int tid)
+{
+    char path[64];
+    char line[128];
+    (void)snprintf(path, sizeof path, "/proc/self/task/%d/schedstat", tid);
+    if (!read_line(path, line, sizeof line)) return -1;
+
+    /* Three numbers: time on the CPU, time waiting for it, slices run. */
+    char *end = NULL;
+    (void)strtoll(line, &end, 10);
+    return strtoll(end, NULL, 10);
+}
+
+int sm_os_thread_id(void)
+{
+    return (int)syscall(SYS_gettid);
+}

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: MIT */
+#include "sched/runtime.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/panic.h"
+#include "io/fd.h"
+#include "os/overflow.h"
+#include "sched/monitor.h"
+#include "task/wait.h"
+
+/* ---- threads ---- */
+
+/* What a new thread is told; it copies it before the starter goes on. */
+struct start {
+    struct seam_runtime *runtime;
+    struct sm_worker *worker;
+};
+
+/* Be a spare until there is a role for us, or the end. */
+static bool wait_for_role(struct seam_runtime *runtime, struct sm_thread *thread)
+{
+    sm_store_relaxed(&thread->signal, SM_SIGNAL_NONE); /* relaxed: nobody knows us yet */
+    sm_lock(&runtime->lock);
+    /* relaxed: written before the lock was taken by whoever ends the runtime. */
+    if (sm_load_relaxed(&runtime->ending) == 0) {
+        sm_list_push_back(&runtime->spares, &thread->link);
+    } else {
+        sm_store_relaxed(&thread->signal, SM_SIGNAL_END); /* relaxed: we read it ourselves */
+    }
+    sm_unlock(&runtime->lock);
+
+    uint32_t signal = SM_SIGNAL_NONE;
+    /* acquire: pairs with the release in signal_spare(). It carries thread->role. */
+    while ((signal = sm_load_acquire(&thread->signal)) == SM_SIGNAL_NONE) {
+        (void)sm_os.futex_wait(&thread->signal, SM_SIGNAL_NONE, INT64_MAX);
+    }
+    return signal == SM_SIGNAL_ROLE;
+}
+
+static void signal_spare(struct sm_thread *thread, uint32_t signal)
+{
+    /* release: pairs with the acquire in wait_for_role(). It carries thread->role. */
+    sm_store_release(&thread->signal, signal);
+    sm_os.futex_wake(&thread->signal, 1);
+}
+
+static void *thread_main(void *arg)
+{
+    struct start start = *(struct start *)arg;
+    free(arg);
+    struct seam_runtime *runtime = start.runtime;
+    char name[16] = "";
+    (void)snprintf(name, sizeof name, "%s-%u", runtime->name, start.worker->index);
+    sm_os_thread_name(name);
+    (void)sm_overflow_thread_begin();
+
+    struct sm_thread *thread = sm_thread_self();
+    sm_store_relaxed(&thread->inside, 1); /* relaxed: nobody knows us before we hold a role */
+    thread->role = &start.worker->role;
+    /* release: pairs with the acquire in sm_enter_slow() and the CAS in sm_role_take(). */
+    sm_store_release(&start.worker->role.holder, thread);
+    while (sm_worker_run(thread, NULL) == SM_WORKER_LOST) {
+        sm_clock_idle();
+        if (!wait_for_role(runtime, thread)) break;
+        sm_store_relaxed(&thread->inside, 1); /* relaxed: as above */
+    }
+    thread->role = NULL;
+    sm_overflow_thread_end();
+    return NULL;
+}
+
+/* Under the lock, or before the runtime is known. The role is the caller's to give. */
+static int start_thread(struct seam_runtime *runtime, struct sm_worker *worker)
+{
+    if (runtime->thread_count == runtime->worker_count + SM_SPARES_MAX) return -EAGAIN;
+    struct start *start = malloc(sizeof *start);
+    if (start == NULL) return -ENOMEM;
+
+    *start = (struct start){.runtime = runtime, .worker = worker};
+    sm_clock_busy();
+    int r = sm_os.thread_start(&runtime->threads[runtime->thread_count], thread_main, start);
+    if (r < 0) {
+        sm_clock_idle();
+        free(start);
+        return r;
+    }
+    runtime->thread_count++;
+    return 0;
+}
+
+bool sm_runtime_give_role(struct seam_runtime *runtime, struct sm_worker *worker)
+{
+    sm_lock(&runtime->lock);
+    struct sm_list *link = sm_list_first(&runtime->spares);
+    if (link == NULL) {
+        int r = start_thread(runtime, worker);
+        sm_unlock(&runtime->lock);
+        return r == 0;
+    }
+    struct sm_thread *spare = sm_container_of(link, struct sm_thread, link);
+    sm_list_remove(link);
+    sm_unlock(&runtime->lock);
+
+    sm_store_relaxed(&spare->inside, 1); /* relaxed: published with the role */
+    spare->role = &worker->role;
+    /* release: pairs with the acquire in sm_enter_slow() and the CAS in sm_role_take(). */
+    sm_store_release(&worker->role.holder, spare);
+    sm_clock_busy();
+    signal_spare(spare, SM_SIGNAL_ROLE);
+    return true;
+}
+
+/* ---- construction ---- */
+
+static int check_options(const struct seam_options *options, uint8_t *out_stack_class)
+{
+    if (options->workers > SM_WORKERS_MAX) return -EINVAL;
+    if (options->current_thread && options->workers > 1) return -EINVAL;
+    if (options->steal > SEAM_STEAL_FULL || options->blockers_max > 65536) return -EINVAL;
+    for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++) {
+        if (options->reserved[i] != 0) return -EINVAL;
+    }
+    enum sm_stack_class class = SM_STACK_64K;
+    size_t bytes = options->stack_bytes != 0 ? options->stack_bytes : 64 * 1024;
+    int r = sm_stack_class_for(bytes, &class);
+    *out_stack_class = (uint8_t) class;
+    return r;
+}
+
+static int init_workers(struct seam_runtime *runtime)
+{
+    size_t bytes = sizeof *runtime->workers * runtime->worker_count;
+    runtime->workers = sm_os.map(bytes);
+    runtime->threads = calloc(runtime->worker_count + SM_SPARES_MAX, sizeof *runtime->threads);
+    int r = runtime->workers == NULL || runtime->threads == NULL ? -ENOMEM : 0;
+    uint32_t ready = 0;
+    while (r == 0 && ready < runtime->worker_count) {
+        r = sm_worker_init(&runtime->workers[ready], runtime, ready);
+        if (r == 0) ready++;
+    }
+    if (r == 0) return 0;
+
+    while (ready > 0) {
+        sm_worker_fini(&runtime->workers[--ready]);
+    }
+    if (runtime->workers != NULL) sm_os.unmap(runtime->workers, bytes);
+    free(runtime->threads);
+    return r;
+}
+
+static int start_threads(struct seam_runtime *runtime)
+{
+    uint32_t first = runtime->is_driven ? 1 : 0;
+    for (uint32_t i = first; i < runtime->worker_count; i++) {
+        int r = start_thread(runtime, &runtime->workers[i]);
+        if (r < 0) return r;
+    }
+    /* On virtual time nothing is taken from anybody: a look at a real clock would not repeat. */
+    bool needs_monitor = !runtime->is_current_thread && !sm_clock_is_virtual();
+    return needs_monitor ? sm_monitor_start(runtime) : 0;
+}
+
+/* Who a stack overflow happened to; runs in the signal handler. */
+static void describe_task(const void *owner, struct sm_overflow_culprit *out_culprit)
+{
+    const struct sm_task *task = owner;
+    *out_culprit = (struct sm_overflow_culprit){.name = task->name, .spawned_at = task->spawned_at};
+}
+
+static void set_options(
+        struct seam_runtime *runtime, const struct seam_options *options, bool drive)
+{
+    runtime->is_current_thread = options->current_thread;
+    runtime->is_driven = drive || options->current_thread;
+    runtime->may_overtake = !options->current_thread;
+    runtime->steal = options->steal == SEAM_STEAL_DEFAULT ? SEAM_STEAL_UNSTARTED : options->steal;
+    runtime->worker_count = options->workers != 0 ? options->workers : sm_os_cpu_count();
+    if (options->current_thread) runtime->worker_count = 1;
+    if (runtime->worker_count > SM_WORKERS_MAX) runtime->worker_count = SM_WORKERS_MAX;
+    (void)snprintf(runtime->name, sizeof runtime->name, "%s",
+            options->name != NULL ? options->name : "seam");
+}
+
+int sm_runtime_new(
+        const struct seam_options *options, bool drive, struct seam_runtime **out_runtime)
+{
+    static const struct seam_options defaults;
+    if (options == NULL) options = &defaults;
+    uint8_t stack_class = 0;
+    int r = check_options(options, &stack_class);
+    if (r < 0) return r;
+
+    struct seam_runtime *runtime = calloc(1, sizeof *runtime);
+    if (runtime == NULL) return -ENOMEM;
+    set_options(runtime, options, drive);
+    runtime->stack_class = stack_class;
+    sm_list_init(&runtime->spares);
+    sm_list_init(&runtime->drivers);
+    sm_store_relaxed(&runtime->refs, 1); /* relaxed: nobody knows it yet */
+    sm_scope_init_root(sm_runtime_root(runtime), runtime);
+    if (!options->no_overflow_handler) (void)sm_overflow_install(describe_task);
+
+    r = init_workers(runtime);
+    if (r < 0) {
+        free(runtime);
+        return r;
+    }
+    if (runtime->is_driven) sm_worker_rest(&runtime->workers[0]);
+    r = start_threads(runtime);
+    if (r < 0) {
+        sm_runtime_refuse(runtime);
+        sm_runtime_end(runtime);
+        sm_runtime_unref(runtime);
+        return r;
+    }
+    *out_runtime = runtime;
+    return 0;
+}
+
+/* ---- the end ---- */
+
+void sm_runtime_refuse(struct seam_runtime *runtime)
+{
+    uint32_t open = SM_RUNTIME_OPEN;
+    /* acq_rel: pairs with the load under the root's lock in seam_spawn(). */
+    (void)sm_cas_acq_rel(&runtime->state, &open, SM_RUNTIME_STOPPING);
+    sm_scope_cancel(sm_runtime_root(runtime));
+}
+
+void sm_runtime_end(struct seam_runtime *runtime)
+{
+    sm_monitor_stop(runtime);
+    /* seq_cst: pairs with the load in is_over() (sched/worker.c), for the order against is_sleeping. */
+    sm_store_seq_cst(&runtime->ending, 1);
+    for (uint32_t i = 0; i < runtime->worker_count; i++) {
+        sm_worker_wake(&runtime->workers[i]);
+    }
+    sm_lock(&runtime->lock);
+    struct sm_list *link = NULL;
+    while ((link = sm_list_first(&runtime->spares)) != NULL) {
+        sm_list_remove(link);
+        signal_spare(sm_container_of(link, struct sm_thread, link), SM_SIGNAL_END);
+    }
+    sm_unlock(&runtime->lock);
+    for (uint32_t i = 0; i < runtime->thread_count; i++) {
+        (void)pthread_join(runtime->threads[i], NULL);
+    }
+    runtime->thread_count = 0;
+    for (uint32_t i = 0; i < runtime->worker_count; i++) {
+        sm_worker_fini(&runtime->workers[i]);
+    }
+    /* release: pairs with the acquire in seam_runtime_stop(). */
+    sm_store_release(&runtime->state, SM_RUNTIME_STOPPED);
+}
+
+void sm_runtime_ref(struct seam_runtime *runtime)
+{
+    (void)sm_add_relaxed(&runtime->refs, 1); /* relaxed: the caller has a reference */
+}
+
+void sm_runtime_unref(struct seam_runtime *runtime)
+{
+    /* acq_rel: pairs with itself: the last one sees what the others did. */
+    if (sm_sub_acq_rel(&runtime->refs, 1) != 1) return;
+    sm_os.unmap(runtime->workers, sizeof *runtime->workers * runtime->worker_count);
+    free(runtime->threads);
+    free(runtime);
+}
+
+void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_stats *out_stats)
+{
+    static const char *const guards[] = {"none yet", "madvise", "mprotect", "canary"};
+    struct sm_stack_stats stacks;
+    sm_stack_stats_read(&stacks);
+    struct seam_runtime_stats stats = {
+            .workers = runtime->worker_count,
+            .tasks_spawned = sm_load_relaxed(&runtime->spawned_outside),
+            .handovers = sm_load_relaxed(&runtime->handovers),
+            .stack_guard = guards[stacks.mode],
+            .poller = "epoll",
+    };
+    for (int i = 0; i < SM_STACK_CLASS_COUNT; i++) {
+        stats.stacks_mapped += stacks.carved[i];
+    }
+    uint64_t finished = 0;
+    for (uint32_t i = 0; i < runtime->worker_count; i++) {
+        const struct sm_worker_stats *from = &runtime->workers[i].stats;
+        finished += sm_load_relaxed(&from->finished);
+        stats.tasks_spawned += sm_load_relaxed(&from->spawned);
+        stats.switches += sm_load_relaxed(&from->switches);
+        stats.steals += sm_load_relaxed(&from->steals);
+        stats.polls += sm_load_relaxed(&from->polls);
+        stats.parks += sm_load_relaxed(&from->parks);
+    }
+    stats.tasks_live = stats.tasks_spawned - finished;
+    sm_lock(&runtime->lock);
+    stats.threads = runtime->thread_count + (runtime->monitor.has_thread ? 1 : 0);
+    sm_unlock(&runtime->lock);
+    *out_stats = stats;
+}
+
+/* ---- choosing workers ---- */
+
+void sm_runtime_set_idle(struct sm_worker *worker, bool is_idle)
+{
+    _Atomic(uint64_t) *word = &worker->runtime->idle[worker->index / 64];
+    uint64_t bit = UINT64_C(1) << worker->index % 64;
+    /* seq_cst: pairs with the load in first_idle(); the bit is a hint, is_sleeping decides. */
+    if (is_idle) {
+        (void)sm_or_seq_cst(word, bit);
+    } else {
+        (void)sm_and_seq_cst(word, ~bit);
+    }
+}
+
+static struct sm_worker *first_idle(struct seam_runtime *runtime)
+{
+    for (uint32_t i = 0; i * 64 < runtime->worker_count; i++) {
+        uint64_t bits = sm_load_relaxed(&runtime->idle[i]); /* relaxed: a hint */
+        if (bits != 0) return &runtime->workers[i * 64 + (uint32_t)__builtin_ctzll(bits)];
+    }
+    return NULL;
+}
+
+bool sm_runtime_wake_idle(struct seam_runtime *runtime)
+{
+    struct sm_worker *worker = first_idle(runtime);
+    if (worker == NULL) return false;
+    sm_worker_wake(worker);
+    return true;
+}
+
+struct sm_worker *sm_runtime_choose_worker(struct seam_runtime *runtime)
+{
+    if (runtime->worker_count == 1) return &runtime->workers[0];
+    struct sm_worker *idle = first_idle(runtime);
+    if (idle != NULL) return idle;
+    /* relaxed: any worker will do. */
+    return &runtime->workers[sm_add_relaxed(&runtime->next_worker, 1) % runtime->worker_count];
+}
+
+struct seam_runtime *sm_runtime_current(struct sm_thread *thread)
+{
+    return thread->task != NULL ? sm_worker_of(thread)->runtime : thread->pool_of;
+}
+
+/* ---- driving ---- */
+
+struct sm_timer_heap *sm_runner_shared_timers(struct seam_runtime *runtime)
+{
+    return &runtime->workers[0].timers;
+}
+
+void sm_runner_timer_added(struct seam_runtime *runtime)
+{
+    sm_worker_wake(&runtime->workers[0]);
+}
+
+void sm_runner_drive_enlist(struct sm_thread *thread, struct seam_runtime *runtime)
+{
+    sm_lock(&runtime->lock);
+    sm_list_push_back(&runtime->drivers, &thread->driving);
+    sm_unlock(&runtime->lock);
+}
+
+/* The role is free: tell one of those enlisted. Its word is only touched while it waits. */
+static void tell_a_driver(struct seam_runtime *runtime)
+{
+    sm_lock(&runtime->lock);
+    for (struct sm_list *link = runtime->drivers.next; link != &runtime->drivers;
+            link = link->next) {
+        struct sm_party *party = &sm_container_of(link, struct sm_thread, driving)->party;
+        uint32_t word = sm_load_relaxed(&party->word); /* relaxed: the CAS decides */
+        bool told = false;
+        while ((word & SM_PARTY_STATE_MASK) == SM_PARTY_WAITING && !told) {
+            /* acq_rel: pairs with the acquire in sleep_in_futex(). */
+            told = sm_cas_weak_acq_rel(&party->word, &word, word | SM_PARTY_RETRY);
+        }
+        if (told) {
+            sm_os.futex_wake(&party->word, 1);
+            break;
+        }
+    }
+    sm_unlock(&runtime->lock);
+}
+
+void sm_runner_drive_retire(struct sm_thread *thread, struct seam_runtime *runtime)
+{
+    sm_lock(&runtime->lock);
+    sm_list_remove(&thread->driving);
+    sm_unlock(&runtime->lock);
+    /* If we were told and are leaving instead, somebody else must be. */
+    if (sm_load_seq_cst(&runtime->workers[0].role.holder) == NULL) tell_a_driver(runtime);
+}
+
+/* Change flags of our own waiting word; false if it has been claimed. */
+static bool change_flags(struct sm_party *party, uint32_t set, uint32_t clear)
+{
+    uint32_t word = sm_load_relaxed(&party->word); /* relaxed: the CAS decides */
+    while ((word & SM_PARTY_STATE_MASK) == SM_PARTY_WAITING) {
+        /* acq_rel: pairs with the CAS of a claimer, who must see how to wake us. */
+        if (sm_cas_weak_acq_rel(&party->word, &word, (word | set) & ~clear)) return true;
+    }
+    return false;
+}
+
+bool sm_runner_drive(struct sm_thread *thread, struct seam_runtime *runtime)
+{
+    struct sm_worker *worker = &runtime->workers[0];
+    struct sm_party *party = &thread->party;
+    if (!change_flags(party, 0, SM_PARTY_RETRY)) return false;
+    if (!sm_worker_try_hold(worker, thread)) return false;
+
+    bool is_done = false;
+    if (change_flags(party, SM_PARTY_DRIVES, 0)) {
+        sm_store_relaxed(&thread->inside, 1); /* relaxed: published with the role */
+        bool lost = sm_worker_run(thread, party) == SM_WORKER_LOST;
+        is_done = !change_flags(party, 0, SM_PARTY_DRIVES);
+        if (is_done) {
+            /* acquire: pairs with the release in complete_thread(). */
+            while (sm_load_acquire(&party->word) != SM_PARTY_DONE) {
+                sm_spin_pause();
+            }
+        }
+        if (lost) return is_done;
+    }
+    sm_worker_rest(worker);
+    sm_worker_let_go(worker, thread);
+    tell_a_driver(runtime);
+    return is_done;
+}
+
+int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread)
+{
+    enum { LIMIT_NS = 1000 * 1000 };
+    struct sm_worker *worker = &runtime->workers[0];
+    struct sm_task *task = thread->task;
+    struct sm_role *role = thread->role;
+    struct sm_context *native = thread->native;
+    /* A task of another runtime may be the foreign loop: then its stack is where we come back to. */
+    if (task != NULL) thread->native = &task->context;
+    thread->task = NULL;
+    int r = -EBUSY;
+    if (sm_worker_try_hold(worker, thread)) {
+        r = sm_worker_run_some(thread, LIMIT_NS) ? 1 : 0;
+        sm_worker_rest(worker);
+        sm_worker_let_go(worker, thread);
+        tell_a_driver(runtime);
+    }
+    thread->task = task;
+    thread->role = role;
+    thread->native = native;
+    /* Meanwhile the caller was as good as outside its own runtime. */
+    if (task != NULL) (void)sm_enter();
+    return r;
+}
+
+void sm_runner_wake_driver(struct sm_thread *thread)
+{
+    /* The role is stable: the thread cannot leave its loop before the word says DONE. If the role
+     * was taken from it, it is not in the loop and finds the word by itself. */
+    struct sm_role *role = __atomic_load_n(&thread->role, __ATOMIC_RELAXED);
+    if (role != NULL) sm_worker_wake((struct sm_worker *)(void *)role);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sched/runtime.h - the runtime: workers, the threads that hold their roles, and its end.
+ *
+ * The life of a runtime
+ *
+ *     OPEN ----> STOPPING ----> STOPPED
+ *
+ *   from       to         by                    who
+ *   OPEN       STOPPING   sm_runtime_refuse()   the first to stop it: nothing is spawned any more
+ *   STOPPING   STOPPED    sm_runtime_end()      whoever has seen the root scope empty: the threads
+ *                                               have ended, the memory stays until it is freed
+ *
+ * Threads: each worker's role begins with a thread of its own, but for the first worker's of a
+ * runtime that is driven: seam_run(), and current-thread. A thread whose role is taken comes back
+ * as a spare and waits to be given another. Threads end only with the runtime; their number is
+ * bounded by the workers plus SM_SPARES_MAX.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "seam/runtime.h"
+#include "seam/sync.h"
+
+#include "os/lock.h"
+#include "sched/worker.h"
+#include "task/scope.h"
+
+enum { SM_WORKERS_MAX = 1024, SM_SPARES_MAX = 64, SM_IDLE_WORDS = SM_WORKERS_MAX / 64 };
+
+enum sm_runtime_state { SM_RUNTIME_OPEN, SM_RUNTIME_STOPPING, SM_RUNTIME_STOPPED };
+
+/* What sm_thread.signal says to a spare. */
+enum { SM_SIGNAL_NONE, SM_SIGNAL_ROLE, SM_SIGNAL_END };
+
+struct sm_pool;
+
+struct sm_monitor {
+    pthread_t thread;
+    bool has_thread;
+    _Atomic(uint32_t) signal; /* futex */
+    _Atomic(uint32_t) sleeps; /* until a worker wakes up */
+};
+
+struct seam_runtime {
+    struct seam_scope root;
+    _Atomic(uint32_t) state;  /* enum sm_runtime_state */
+    _Atomic(uint32_t) ending; /* threads leave */
+    struct sm_worker *workers;
+    uint32_t worker_count;
+    bool is_current_thread;
+    bool is_driven;    /* the first worker has no thread of its own */
+    bool may_overtake; /* roles may be taken from blocked threads */
+    enum seam_steal steal;
+    uint8_t stack_class;
+    char name[10];
+
+    _Atomic(uint64_t) idle[SM_IDLE_WORDS]; /* a bit for each worker that sleeps */
+    _Atomic(uint32_t) searching;           /* workers looking for something to steal */
+    _Atomic(uint32_t) next_worker;         /* round robin for tasks from outside */
+    _Atomic(uint64_t) handovers;
+    _Atomic(uint64_t) spawned_outside;
+
+    struct sm_lock lock;    /* the lists below, and thread_count */
+    struct sm_list spares;  /* struct sm_thread.link */
+    struct sm_list drivers; /* struct sm_thread.driving */
+    uint32_t thread_count;
+    pthread_t *threads;
+    struct sm_monitor monitor;
+    struct sm_pool *pool;         /* cross/pool.h */
+    struct seam_mutex stop_mutex; /* one stops it at a time */
+    int64_t grace_ns;
+    _Atomic(uint32_t) refs; /* the user, and threads that were left to themselves */
+};
+
+static inline struct sm_scope *sm_runtime_root(struct seam_runtime *runtime)
+{
+    return sm_scope_of(&runtime->root);
+}
+
+static inline bool sm_runtime_is_open(struct seam_runtime *runtime)
+{
+    /* relaxed: who must not miss the change looks again under the root's lock. */
+    return sm_load_relaxed(&runtime->state) == SM_RUNTIME_OPEN;
+}
+
+/* Build a runtime and start its threads. drive: the first worker's role is left for callers.
+ * -EINVAL, -ENOMEM, -EAGAIN, -EMFILE. */
+int sm_runtime_new(
+        const struct seam_options *options, bool drive, struct seam_runtime **out_runtime);
+
+/* No more tasks; cancel those there are. Any thread that is inside. */
+void sm_runtime_refuse(struct seam_runtime *runtime);
+
+/* End the threads of a runtime without tasks. From a thread that is none of them. */
+void sm_runtime_end(struct seam_runtime *runtime);
+void sm_runtime_ref(struct seam_runtime *runtime);
+void sm_runtime_unref(struct seam_runtime *runtime);
+
+/* Drive a current-thread runtime for a while on behalf of a foreign loop; see seam_runtime_poll(). */
+int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread);
+
+void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_stats *out_stats);
+
+/* Choose a worker for a task from outside. */
+struct sm_worker *sm_runtime_choose_worker(struct seam_runtime *runtime);
+
+/* Wake one worker that sleeps, if there is one; it will look for something to steal. */
+bool sm_runtime_wake_idle(struct seam_runtime *runtime);
+void sm_runtime_set_idle(struct sm_worker *worker, bool is_idle);
+
+/* Make a thread, or find a spare one, that runs worker, whose role has been taken (monitor). The
+ * role must be in the caller's hands. False: no thread to be had. */
+bool sm_runtime_give_role(struct seam_runtime *runtime, struct sm_worker *worker);
+
+/* The runtime of the calling task or pool job; NULL for a plain thread. */
+struct seam_runtime *sm_runtime_current(struct sm_thread *thread);

@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: MIT */
+#include "sched/worker.h"
+
+#include <stddef.h>
+
+#include "seam/time.h"
+
+#include "base/panic.h"
+#include "io/fd.h"
+#include "sched/monitor.h"
+#include "sched/runtime.h"
+
+enum {
+    LOOK_EVERY_MAX = 64,     /* switches between two looks at the clock */
+    QUANTUM_NS = 200 * 1000, /* how long events may go unnoticed while tasks run */
+    SPINS_MIN = 8,
+    SPINS_MAX = 1024,
+    BACKLOG_BATCH = SM_RING_SLOTS / 2,
+    CREDIT_BATCH = 64,
+    CACHED_STACKS_MAX = 2048, /* a burst of a thousand tasks is served without a lock */
+};
+
+/* ---- construction ---- */
+
+static bool wake_for_clock(struct sm_clock_heap *self)
+{
+    struct sm_worker *worker = sm_container_of(self, struct sm_worker, clock_heap);
+    /* seq_cst: pairs with the seq_cst store in sleep_in_poller(). */
+    if (sm_exchange_seq_cst(&worker->is_sleeping, 0) == 0) return false;
+    sm_poller_wake(&worker->poller);
+    return true;
+}
+
+static bool has_events_for_clock(struct sm_clock_heap *self)
+{
+    struct sm_worker *worker = sm_container_of(self, struct sm_worker, clock_heap);
+    return sm_poller_has_events(&worker->poller);
+}
+
+int sm_worker_init(struct sm_worker *worker, struct seam_runtime *runtime, uint32_t index)
+{
+    *worker = (struct sm_worker){
+            .runtime = runtime,
+            .index = index,
+            .look_every = LOOK_EVERY_MAX,
+            .spins_max = SPINS_MAX / 4,
+            .random = index * 2654435761u + 1,
+            .clock_heap = {.wake = wake_for_clock, .has_events = has_events_for_clock},
+    };
+    int r = sm_poller_init(&worker->poller);
+    if (r < 0) return r;
+
+    sm_timer_heap_init(&worker->timers);
+    worker->clock_heap.heap = &worker->timers;
+    if (sm_clock_is_virtual()) sm_clock_register(&worker->clock_heap);
+    return 0;
+}
+
+void sm_worker_fini(struct sm_worker *worker)
+{
+    if (sm_clock_is_virtual()) sm_clock_unregister(&worker->clock_heap);
+    for (int class = 0; class < SM_STACK_CLASS_COUNT; class ++) {
+        struct sm_stack_cache *cache = &worker->stacks[class];
+        while (cache->free != NULL) {
+            struct sm_stack *stack = cache->free;
+            cache->free = stack->next;
+            sm_stack_put(stack);
+        }
+        sm_stack_unreserve((enum sm_stack_class) class, cache->credits);
+    }
+    sm_fd_forget_poller(&worker->poller);
+    sm_poller_fini(&worker->poller);
+}
+
+/* ---- stacks ---- */
+
+bool sm_worker_take_credit(struct sm_worker *worker, unsigned stack_class)
+{
+    struct sm_stack_cache *cache = &worker->stacks[stack_class];
+    if (sm_unlikely(cache->credits == 0)) {
+        cache->credits = sm_stack_reserve((enum sm_stack_class)stack_class, CREDIT_BATCH);
+        if (cache->credits == 0) return false;
+    }
+    cache->credits--;
+    return true;
+}
+
+/* A stack for a task whose spawner took a credit for it: one of ours, and the credit back, or one
+ * that was reserved. */
+static struct sm_stack *take_stack(struct sm_worker *worker, unsigned stack_class)
+{
+    struct sm_stack_cache *cache = &worker->stacks[stack_class];
+    struct sm_stack *stack = cache->free;
+    if (sm_likely(stack != NULL)) {
+        cache->free = stack->next;
+        cache->free_count--;
+        cache->credits++;
+        return stack;
+    }
+    return sm_stack_take_reserved((enum sm_stack_class)stack_class);
+}
+
+static void give_stack(struct sm_worker *worker, struct sm_stack *stack)
+{
+    struct sm_stack_cache *cache = &worker->stacks[stack->class];
+    stack->owner = NULL;
+    if (cache->free_count == CACHED_STACKS_MAX) {
+        sm_stack_put(stack);
+        return;
+    }
+    stack->next = cache->free;
+    cache->free = stack;
+    cache->free_count++;
+}
+
+/* ---- switching ---- */
+
+/* The first thing on every context that has just been switched to. */
+static void arrive(void)
+{
+    struct sm_thread *thread = sm_thread_self();
+    sm_after_fn *after = thread->after;
+    if (after == NULL) return;
+    thread->after = NULL;
+    after(thread->after_arg);
+}
+
+/* The last of a task, from the context that follows it. */
+static void clear_away(void *arg)
+{
+    struct sm_task *task = arg;
+    struct sm_worker *worker = task->worker;
+    sm_context_fini(&task->context);
+    give_stack(worker, task->stack);
+    task->stack = NULL;
+    sm_count_relaxed(&worker->stats.finished, 1);
+    sm_task_finish(task);
+}
+
+static void run_task(void *arg);
+
+static void begin(struct sm_worker *worker, struct sm_task *task)
+{
+    struct sm_stack *stack = take_stack(worker, task->stack_class);
+    stack->owner = task;
+    task->stack = stack;
+    task->stage = SM_TASK_STARTED;
+    sm_context_init(&task->context, sm_stack_low(stack), sm_stack_usable(stack), run_task, task);
+}
+
+/* Leave from for task. Returns when somebody switches back to from. */
+static inline void switch_to(
+        struct sm_thread *thread, struct sm_context *from, struct sm_task *task)
+{
+    struct sm_worker *worker = sm_worker_of(thread);
+    sm_count_relaxed(&worker->stats.switches, 1);
+    thread->task = task;
+    task->worker = worker;
+    if (task->stage == SM_TASK_FRESH) begin(worker, task);
+    /* relaxed: the task is on no queue and nobody can claim it. */
+    sm_store_relaxed(&task->party.word, SM_PARTY_RUNNING);
+    sm_context_switch(from, &task->context);
+    arrive();
+}
+
+/* Take turns, so that neither what has begun nor what has not can starve the other. */
+static inline struct sm_task *take_next(struct sm_worker *worker)
+{
+    worker->ring_first = !worker->ring_first;
+    struct sm_task *task = worker->ring_first ? sm_ring_pop(&worker->ring) : NULL;
+    if (task == NULL) task = sm_fifo_pop(&worker->fifo);
+    if (task == NULL && !worker->ring_first) task = sm_ring_pop(&worker->ring);
+    return task;
+}
+
+/* Leave the running task for whatever comes next: another task if there is one at hand and it is
+ * not time to look around, else the thread's own stack. */
+static void leave(struct sm_thread *thread, struct sm_context *from)
+{
+    struct sm_worker *worker = sm_worker_of(thread);
+    struct sm_task *next = NULL;
+    if (sm_likely(worker->until_look > 0)) {
+        worker->until_look--;
+        next = take_next(worker);
+    }
+    if (sm_likely(next != NULL)) {
+        switch_to(thread, from, next);
+        return;
+    }
+    thread->task = NULL;
+    sm_context_switch(from, thread->native);
+    arrive();
+}
+
+void sm_runner_suspend(struct sm_thread *thread, sm_after_fn *after, void *arg)
+{
+    thread->after = after;
+    thread->after_arg = arg;
+    leave(thread, &thread->task->context);
+}
+
+/* A task from its first to its last instruction. */
+static void run_task(void *arg)
+{
+    struct sm_task *task = arg;
+    arrive();
+    sm_leave();
+
+    int result = task->fn(task->arg);
+
+    struct sm_thread *thread = sm_enter();
+    if (thread == NULL) sm_panic("a forked child must not return from a task", __FILE__, __LINE__);
+    task->party.result = result;
+    thread->after = clear_away;
+    thread->after_arg = task;
+    leave(thread, &task->context);
+    sm_panic("a finished task does not run", __FILE__, __LINE__);
+}
+
+static void send_home(void *arg)
+{
+    struct sm_task *task = arg;
+    sm_worker_send(task->worker, task);
+}
+
+struct sm_thread *sm_runner_rejoin(struct sm_thread *thread)
+{
+    struct sm_task *task = thread->task;
+    thread->task = NULL;
+    thread->role = NULL;
+    thread->after = send_home;
+    thread->after_arg = task;
+    sm_context_switch(&task->context, thread->native);
+    arrive();
+    return sm_thread_self();
+}
+
+/* ---- queues ---- */
+
+void sm_worker_push_fresh(struct sm_worker *worker, struct sm_task *task)
+{
+    if (sm_fifo_peek(&worker->backlog) == NULL && sm_ring_push(&worker->ring, task)) return;
+    sm_fifo_push(&worker->backlog, task);
+}
+
+static void refill_ring(struct sm_worker *worker)
+{
+    for (int i = 0; i < BACKLOG_BATCH; i++) {
+        struct sm_task *task = sm_fifo_peek(&worker->backlog);
+        if (task == NULL) return;
+        struct sm_task *rest = task->next;
+        if (!sm_ring_push(&worker->ring, task)) return;
+        sm_store_relaxed(&worker->backlog.head, rest); /* relaxed: owner only */
+    }
+}
+
+/* Queue a task that may go on here. */
+static void push_ready(struct sm_worker *worker, struct sm_task *task)
+{
+    if (task->stage == SM_TASK_FRESH) {
+        sm_worker_push_fresh(worker, task);
+    } else if (worker->runtime->steal != SEAM_STEAL_FULL || !sm_ring_push(&worker->ring, task)) {
+        sm_fifo_push(&worker->fifo, task);
+    }
+}
+
+static void empty_inbox(struct sm_worker *worker)
+{
+    struct sm_task *task = sm_inbox_take_all(&worker->inbox);
+    while (task != NULL) {
+        struct sm_task *next = task->next;
+        push_ready(worker, task);
+        task = next;
+    }
+}
+
+void sm_worker_wake(struct sm_worker *worker)
+{
+    /* seq_cst: pairs with the seq_cst store in sleep_in_poller(). What it is woken for has been
+     * written before this load; the sleeper looks for it after its store. */
+    if (sm_load_seq_cst(&worker->is_sleeping) == 0) return;
+    /* seq_cst: pairs with as above; of several wakers one makes the system call. */
+    if (sm_exchange_seq_cst(&worker->is_sleeping, 0) == 0) return;
+    sm_clock_busy();
+    sm_poller_wake(&worker->poller);
+}
+
+void sm_worker_send(struct sm_worker *worker, struct sm_task *task)
+{
+    sm_inbox_push(&worker->inbox, task);
+    sm_worker_wake(worker);
+}
+
+void sm_runner_ready(struct sm_task *task)
+{
+    struct sm_worker *worker = task->worker;
+    if (sm_likely(sm_thread_self()->role == &worker->role)) {
+        push_ready(worker, task);
+    } else {
+        sm_worker_send(worker, task);
+    }
+}
+
+bool sm_worker_has_work(struct sm_worker *worker, int64_t now_ns)
+{
+    /* relaxed: the monitor's guess. */
+    return sm_fifo_peek(&worker->fifo) != NULL || sm_fifo_peek(&worker->backlog) != NULL
+            || sm_ring_count(&worker->ring) > 0 || !sm_inbox_is_empty(&worker->inbox)
+            || sm_load_relaxed(&worker->timers.next_ns) <= now_ns
+            || sm_poller_has_events(&worker->poller);
+}
+
+/* ---- looking for work ---- */
+
+/* Timers and events, without waiting. */
+static void look_around(struct sm_worker *worker, int64_t now_ns)
+{
+    worker->looked_ns = now_ns;
+    (void)sm_timer_fire_due(&worker->timers, now_ns);
+    sm_count_relaxed(&worker->stats.polls, 1);
+    (void)sm_poller_wait(&worker->poller, 0);
+    /* What has waited for a whole quantum is worth another worker's wake-up; less is not. */
+    if (sm_ring_count(&worker->ring) > 0) (void)sm_runtime_wake_idle(worker->runtime);
+}
+
+/* The clock is read every look_every switches only; how many make a quantum is learnt. */
+static void look_if_due(struct sm_worker *worker)
+{
+    if (worker->until_look > 0) return;
+
+    int64_t now_ns = sm_now_ns();
+    int64_t passed_ns = now_ns - worker->looked_ns;
+    if (passed_ns > QUANTUM_NS) {
+        if (worker->look_every > 1) worker->look_every /= 2;
+    } else if (worker->look_every < LOOK_EVERY_MAX) {
+        worker->look_every *= 2;
+    }
+    worker->until_look = worker->look_every;
+    if (passed_ns >= QUANTUM_NS) look_around(worker, now_ns);
+}
+
+static struct sm_task *next_task(struct sm_worker *worker)
+{
+    look_if_due(worker);
+    if (!sm_inbox_is_empty(&worker->inbox)) empty_inbox(worker);
+    if (sm_fifo_peek(&worker->backlog) != NULL && sm_ring_count(&worker->ring) == 0) {
+        refill_ring(worker);
+    }
+    return take_next(worker);
+}
+
+static uint32_t next_random(struct sm_worker *worker)
+{
+    uint32_t x = worker->random;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    worker->random = x;
+    return x;
+}
+
+/* Take half of somebody's ring. At most half of the workers search at a time: more would only get
+ * in each other's way. */
+static bool steal(struct sm_worker *worker)
+{
+    struct seam_runtime *runtime = worker->runtime;
+    uint32_t count = runtime->worker_count;
+    if (count == 1 || runtime->steal == SEAM_STEAL_NONE) return false;
+
+    /* relaxed: a throttle. */
+    if (sm_add_relaxed(&runtime->searching, 1) >= (count + 1) / 2) {
+        (void)sm_sub_relaxed(&runtime->searching, 1);
+        return false;
+    }
+    uint32_t start = next_random(worker) % count;
+    uint32_t stolen = 0;
+    for (uint32_t i = 0; i < count && stolen == 0; i++) {
+        struct sm_worker *victim = &runtime->workers[(start + i) % count];
+        if (victim == worker) continue;
+        stolen = sm_ring_steal(&victim->ring, &worker->ring);
+        if (stolen > 0 && sm_ring_count(&victim->ring) > 0) (void)sm_runtime_wake_idle(runtime);
+    }
+    (void)sm_sub_relaxed(&runtime->searching, 1);
+    sm_count_relaxed(&worker->stats.steals, stolen);
+    return stolen > 0;
+}
+
+static bool is_over(struct sm_worker *worker, struct sm_party *party)
+{
+    /* seq_cst: pairs with the seq_cst store in sm_runtime_end() and the CAS in sm_party_claim(), for
+     * the order against is_sleeping. Claimed is as good as done: the claimer is about to say so. */
+    if (sm_load_seq_cst(&worker->runtime->ending) != 0) return true;
+    return party != NULL
+            && (sm_load_seq_cst(&party->word) & SM_PARTY_STATE_MASK) != SM_PARTY_WAITING;
+}
+
+/* Work from other threads often follows soon: spinning a little saves them the wake-up and us the
+ * sleep. How much is worth it is learnt, as in task/wait.c. */
+static bool spin_for_work(struct sm_worker *worker, struct sm_party *party)
+{
+    if (sm_clock_spins_are_pointless()) return false;
+    for (uint32_t i = 0; i < worker->spins_max; i++) {
+        if (!sm_inbox_is_empty(&worker->inbox) || is_over(worker, party)) {
+            if (worker->spins_max < SPINS_MAX) worker->spins_max *= 2;
+            return true;
+        }
+        sm_spin_pause();
+    }
+    if (worker->spins_max > SPINS_MIN) worker->spins_max /= 2;
+    return false;
+}
+
+static void sleep_in_poller(struct sm_worker *worker, struct sm_party *party)
+{
+    sm_runtime_set_idle(worker, true);
+    /* seq_cst: pairs with the seq_cst load in sm_worker_wake(). Who brings work after this wakes us;
+     * what was brought before is seen below.
+     *
+     *     sleeper                      waker
+     *     is_sleeping = 1              push to the inbox, claim the party, set ending
+     *     inbox, party, ending?        is_sleeping?                                    */
+    sm_store_seq_cst(&worker->is_sleeping, 1);
+    bool may_sleep = sm_inbox_is_empty(&worker->inbox) && !is_over(worker, party);
+    if (may_sleep) {
+        sm_count_relaxed(&worker->stats.parks, 1);
+        sm_clock_idle();
+        int64_t deadline_ns = sm_clock_is_virtual()
+                ? INT64_MAX
+                : sm_load_relaxed(&worker->timers.next_ns); /* relaxed: who adds an earlier one
+                                                             * wakes us */
+        (void)sm_poller_wait(&worker->poller, deadline_ns);
+    }
+    /* seq_cst: pairs with the exchange in sm_worker_wake(): a waker that was first counted us. */
+    if (sm_exchange_seq_cst(&worker->is_sleeping, 0) != 0 && may_sleep) sm_clock_busy();
+    sm_runtime_set_idle(worker, false);
+    sm_monitor_rouse(worker->runtime);
+}
+
+/* There is nothing in our queues. Find something, or sleep until there may be. */
+static void find_work(struct sm_worker *worker, struct sm_party *party)
+{
+    look_around(worker, sm_now_ns());
+    worker->until_look = worker->look_every;
+    if (sm_fifo_peek(&worker->fifo) != NULL || sm_ring_count(&worker->ring) > 0) return;
+    if (steal(worker)) return;
+    if (spin_for_work(worker, party)) return;
+    sleep_in_poller(worker, party);
+    (void)sm_timer_fire_due(&worker->timers, sm_now_ns());
+}
+
+enum sm_worker_end sm_worker_run(struct sm_thread *thread, struct sm_party *party)
+{
+    struct sm_worker *worker = sm_worker_of(thread);
+    while (!is_over(worker, party)) {
+        struct sm_task *task = next_task(worker);
+        if (task == NULL) {
+            find_work(worker, party);
+            continue;
+        }
+        switch_to(thread, thread->native, task);
+        if (thread->role == NULL) return SM_WORKER_LOST;
+    }
+    return SM_WORKER_DONE;
+}
+
+bool sm_worker_run_some(struct sm_thread *thread, int64_t limit_ns)
+{
+    struct sm_worker *worker = sm_worker_of(thread);
+    int64_t end_ns = sm_now_ns() + limit_ns;
+    look_around(worker, sm_now_ns());
+    for (;;) {
+        struct sm_task *task = next_task(worker);
+        if (task == NULL) {
+            look_around(worker, sm_now_ns());
+            task = next_task(worker);
+        }
+        if (task == NULL) return false;
+        switch_to(thread, thread->native, task);
+        if (sm_now_ns() >= end_ns) return true;
+    }
+}
+
+void sm_worker_rest(struct sm_worker *worker)
+{
+    int64_t next_ns = sm_load_relaxed(&worker->timers.next_ns); /* relaxed: we hold the role */
+    (void)sm_poller_arm(&worker->poller, next_ns);
+    /* seq_cst: pairs with the seq_cst load in sm_worker_wake(), as in sleep_in_poller(). */
+    sm_store_seq_cst(&worker->is_sleeping, 1);
+    bool has_more = !sm_inbox_is_empty(&worker->inbox) || sm_fifo_peek(&worker->fifo) != NULL
+            || sm_fifo_peek(&worker->backlog) != NULL || sm_ring_count(&worker->ring) > 0;
+    if (has_more) sm_worker_wake(worker);
+}
+
+bool sm_worker_try_hold(struct sm_worker *worker, struct sm_thread *thread)
+{
+    struct sm_thread *nobody = NULL;
+    /* acq_rel: pairs with the release in sm_worker_let_go(). It carries everything owner-only. */
+    if (!sm_cas_seq_cst(&worker->role.holder, &nobody, thread)) return false;
+    thread->role = &worker->role;
+    /* seq_cst: pairs with the seq_cst load in sm_worker_wake(): we are awake. */
+    sm_store_seq_cst(&worker->is_sleeping, 0);
+    return true;
+}
+
+void sm_worker_let_go(struct sm_worker *worker, struct sm_thread *thread)
+{
+    sm_assert(thread->role == &worker->role);
+    thread->role = NULL;
+    /* seq_cst: pairs with the CAS in sm_worker_try_hold(): it carries everything owner-only, and
+     * orders the look at those who would drive. */
+    sm_store_seq_cst(&worker->role.holder, NULL);
+}
+
+struct sm_timer_heap *sm_runner_timers(struct sm_thread *thread)
+{
+    return &sm_worker_of(thread)->timers;
+}
+
+struct sm_poller *sm_fd_current_poller(void)
+{
+    struct sm_thread *thread = sm_thread_self();
+    return thread->task != NULL ? &sm_worker_of(thread)->poller : NULL;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+#include "task/scope.h"
+
+#include <errno.h>
+
+#include "seam/runtime.h"
+#include "seam/time.h"
+
+#include "base/panic.h"
+#include "sched/runtime.h"
+#include "task/task.h"
+#include "task/wait.h"
+
+/* Lives in memory declared as struct seam_shield. */
+struct __attribute__((may_alias)) shield {
+    uint16_t outer_depth; /* the party's shield_depth before */
+};
+_Static_assert(sizeof(struct shield) <= sizeof(struct seam_shield), "see seam/scope.h");
+
+static void time_out(struct sm_scope *scope)
+{
+    sm_lock(&scope->lock);
+    /* relaxed: under the lock. A cancellation that came first is what the scope reports. */
+    if (sm_load_relaxed(&scope->cancelled) == 0) scope->has_timed_out = true;
+    sm_unlock(&scope->lock);
+    sm_scope_cancel(scope);
+}
+
+static void fire_deadline(struct sm_timer *timer)
+{
+    time_out(sm_container_of(timer, struct sm_scope, timer));
+}
+
+static void arm(struct sm_thread *thread, struct sm_scope *scope, int64_t deadline_ns)
+{
+    scope->timer.deadline_ns = deadline_ns;
+    scope->timer.fire = fire_deadline;
+    if (deadline_ns <= sm_now_ns()) {
+        time_out(scope);
+    } else if (thread->task != NULL) {
+        (void)sm_timer_add(sm_runner_timers(thread), &scope->timer);
+    } else if (sm_timer_add(sm_runner_shared_timers(scope->runtime), &scope->timer)) {
+        sm_runner_timer_added(scope->runtime);
+    }
+}
+
+/* The runtime that a caller means who names none. */
+static int current_runtime(struct sm_thread *thread, seam_runtime **out_runtime)
+{
+    *out_runtime = sm_runtime_current(thread);
+    return *out_runtime != NULL ? 0 : seam_runtime_default(out_runtime);
+}
+
+int seam_scope_begin(struct seam_scope *public_scope, seam_runtime *runtime, int64_t deadline_ns)
+{
+    struct sm_thread *thread = sm_enter();
+    if (thread == NULL) return -EOWNERDEAD;
+
+    int r = runtime == NULL ? current_runtime(thread, &runtime) : 0;
+    if (r == 0 && !sm_runtime_is_open(runtime)) r = -ESHUTDOWN;
+    if (r == 0) {
+        struct sm_scope *scope = sm_scope_of(public_scope);
+        sm_scope_open(scope, sm_thread_party(thread), sm_runtime_root(runtime), SM_SCOPE_COUNTED);
+        if (deadline_ns != SEAM_FOREVER) arm(thread, scope, deadline_ns);
+    }
+    sm_leave();
+    return r;
+}
+
+static void wait_until_empty(struct sm_thread *thread, struct sm_scope *scope)
+{
+    sm_lock(&scope->lock);
+    if (scope->live == 0) {
+        sm_unlock(&scope->lock);
+        return;
+    }
+    struct sm_waiter waiter = {.party = sm_thread_party(thread)};
+    scope->ender = &waiter;
+    const struct sm_wait wait = {
+            .reason = "scope end",
+            .deadline_ns = SEAM_FOREVER,
+            .ignores_cancel = true,
+            .to_drive = scope->runtime->is_driven ? scope->runtime : NULL,
+            .unlock = sm_wait_unlock,
+            .object = &scope->lock,
+    };
+    (void)sm_wait(&wait);
+}
+
+/* The handles that nobody joined. */
+static void dispose_finished(struct sm_scope *scope)
+{
+    struct sm_list *link = NULL;
+    while ((link = sm_list_first(&scope->tasks)) != NULL) {
+        sm_list_remove(link);
+        sm_task_dispose(sm_container_of(link, struct sm_task, in_home));
+    }
+}
+
+int seam_scope_end(struct seam_scope *public_scope)
+{
+    struct sm_thread *thread = sm_enter();
+    if (thread == NULL) return -EOWNERDEAD;
+
+    struct sm_scope *scope = sm_scope_of(public_scope);
+    struct sm_party *party = sm_thread_party(thread);
+    int r = -EINVAL;
+    if (!scope->is_root && scope->is_open == SM_SCOPE_OPEN && scope->owner == party
+            && party->scope == scope) {
+        wait_until_empty(thread, scope);
+        (void)sm_timer_remove(&scope->timer);
+        dispose_finished(scope);
+        r = sm_scope_close(scope, party, sm_runtime_root(scope->runtime));
+    }
+    sm_leave();
+    return r;
+}
+
+int seam_scope_cancel(struct seam_scope *public_scope)
+{
+    struct sm_thread *thread = sm_enter();
+    if (thread == NULL) return -EOWNERDEAD;
+
+    struct sm_scope *scope = sm_scope_of(public_scope);
+    int r = scope->is_root ? -EINVAL : 0;
+    if (r == 0) sm_scope_cancel(scope);
+    sm_leave();
+    return r;
+}
+
+int seam_cancelled(void)
+{
+    struct sm_thread *thread = sm_enter();
+    if (thread == NULL) return 0;
+    int r = sm_party_is_cancelled(sm_thread_party(thread)) ? -ECANCELED : 0;
+    sm_leave();
+    return r;
+}
+
+void seam_shield_begin(struct seam_shield *public_shield)
+{
+    struct sm_thread *thread = sm_enter();
+    if (thread == NULL) return;
+    struct sm_party *party = sm_thread_party(thread);
+    struct shield *shield = (struct shield *)(void *)public_shield;
+    shield->outer_depth = party->shield_depth;
+    party->shield_depth = ++party->depth;
+    sm_assert(party->depth != 0);
+    sm_leave();
+}
+
+void seam_shield_end(struct seam_shield *public_shield)
+{
+    struct sm_thread *thread = sm_enter();
+    if (thread == NULL) return;
+    struct sm_party *party = sm_thread_party(thread);
+    const struct shield *shield = (const struct shield *)(const void *)public_shield;
+    sm_assert(party->depth == party->shield_depth);
+    party->depth--;
+    party->shield_depth = shield->outer_depth;
+    sm_leave();
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+#include "task/task.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stddef.h>
+
+#include "seam/task.h"
+#include "seam/time.h"
+
+#include "sched/runtime.h"
+#include "task/scope.h"
+#include "task/wait.h"
+
+/* The promise of a stack, from the worker whose role we hold or from the process; and back. */
+static bool take_credit(struct sm_worker *own, unsigned stack_class)
+{
+    if (own != NULL) return sm_worker_take_credit(own, stack_class);
+    return sm_stack_reserve((enum sm_stack_class)stack_class, 1) == 1;
+}
+
+static void return_credit(struct sm_worker *own, unsigned stack_class)
+{
+    if (own != NULL) {
+        own->stacks[stack_class].credits++;
+    } else {
+        sm_stack_unreserve((enum sm_stack_class)stack_class, 1);
+    }
+}
+
+static int choose_class(const struct seam_runtime *runtime, const struct seam_task_options *options,
+        uint8_t *out_class)
+{
+    *out_class = runtime->stack_class;
+    if (options == NULL) return 0;
+    for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++) {
+        if (options->reserved[i] != 0) return -EINVAL;
+    }
+    if (options->stack_bytes == 0) return 0;
+
+    enum sm_stack_class class = SM_STACK_64K;
+    int r = sm_stack_class_for(options->stack_bytes, &class);
+    if (r == 0) *out_class = (uint8_t) class;
+    return r;
+}
+
+/* Count and list the task, unless scope or runtime has closed. Whoever stops the runtime closes it
+ * before it takes the locks of its scopes: so it waits for the task, or we see that it closed. */
+static int admit(struct sm_scope *scope, struct sm_task *task)
+{
+    int r = 0;
+    sm_lock(&scope->lock);
+    if (scope->is_open != SM_SCOPE_OPEN) {
+        r = -EINVAL;
+    } else if (!sm_runtime_is_open(scope->runtime)) {
+        r = -ESHUTDOWN;
+    } else {
+        sm_list_push_back(&scope->tasks, &task->in_home);
+        scope->live++;
+    }
+    sm_unlock(&scope->lock);
+    return r;
+}
+
+static int spawn(struct sm_thread *thread, const struct sm_task *pattern, seam_task **out_task)
+{
+    struct seam_runtime *runtime = pattern->home->runtime;
+    struct sm_worker *own = NULL;
+    if (thread->role != NULL && sm_worker_of(thread)->runtime == runtime)
+        own = sm_worker_of(thread);
+
+    if (!take_credit(own, pattern->stack_class)) return -ENOMEM;
+    struct sm_task *task = sm_task_alloc();
+    int r = -ENOMEM;
+    if (task != NULL) {
+        *task = *pattern;
+        r = admit(pattern->home, task);
+        if (r < 0) sm_task_dispose(task);
+    }
+    if (r < 0) {
+        return_credit(own, pattern->stack_class);
+        return r;
+    }
+    if (out_task != NULL) *out_task = (seam_task *)task;
+    if (own != NULL) {
+        sm_count_relaxed(&own->stats.spawned, 1);
+        sm_worker_push_fresh(own, task);
+    } else {
+        (void)sm_add_relaxed(&runtime->spawned_outside, 1);
+        sm_worker_send(sm_runtime_choose_worker(runtime), task);
+    }
+    return 0;
+}
+
+int seam_spawn(struct seam_scope *public_scope, seam_fn *fn, void *arg,
+        const struct seam_task_options *options, seam_task **out_task)
+{
+    struct sm_thread *thread = sm_enter();
+    if (thread == NULL) return -EOWNERDEAD;
+
+    struct sm_scope *scope = sm_scope_of(public_scope);
+    struct sm_task pattern = {
+            .party = {.depth = 1, .scope_depth = 1, .scope = scope, .is_task = true},
+            .fn = fn,
+            .arg = arg,
+            .name = options != NULL && options->name != NULL ? options->name : "task",
+            .spawned_at = __builtin_return_address(0),
+            .home = scope,
+            .has_handle = out_task != NULL,
+    };
+    int r = scope->is_open == SM_SCOPE_OPEN ? 0 : -EINVAL;
+    if (r == 0) r = choose_class(scope->runtime, options, &pattern.stack_class);
+    if (r == 0) r = spawn(thread, &pattern, out_task);
+    sm_leave();
+    return r;
+}
+
+/* 0 when the task has finished. */
+static int wait_for_end(struct sm_thread *thread, struct sm_task *task, int64_t deadline_ns)
+{
+    struct sm_party *party = sm_thread_party(thread);
+    if (thread->task == task) return -EDEADLK;
+    if (sm_party_is_cancelled(party)) return -ECANCELED;
+
+    sm_lock(&task->lock);
+    int r = task->stage == SM_TASK_FINISHED ? 0 : sm_wait_refused(deadline_ns);
+    if (r < 0 || task->stage == SM_TASK_FINISHED) {
+        sm_unlock(&task->lock);
+        return r;
+    }
+    struct seam_runtime *runtime = task->home->runtime;
+    struct sm_waiter waiter = {.party = party};
+    task->joiner = &waiter;
+    const struct sm_wait wait = {
+            .reason = "join",
+            .deadline_ns = deadline_ns,
+            .to_drive = runtime->is_driven ? runtime : NULL,
+            .unlock = sm_wait_unlock,
+            .object = &task->lock,
+    };
+    r = sm_wait(&wait);
+    if (r < 0) {
+        sm_lock(&task->lock);
+        task->joiner = NULL;
+        sm_unlock(&task->lock);
+    }
+    return r;
+}
+
+int seam_join(seam_task *public_task, int *out_result, int64_t deadline_ns)
+{
+    struct sm_thread *thread = sm_enter();
+    if (thread == NULL) return -EOWNERDEAD;
+
+    struct sm_task *task = sm_task_of(public_task);
+    int r = wait_for_end(thread, task, deadline_ns);
+    if (r == 0) {
+        if (out_result != NULL) *out_result = task->party.result;
+        sm_scope_forget_task(task->home, task);
+        sm_task_dispose(task);
+    }
+    sm_leave();
+    return r;
+}
+
+/* Under SEAM_STEAL_FULL a runnable task may be taken at once, so it must be off its stack first. */
+static void make_ready(void *arg)
+{
+    sm_runner_ready(arg);
+}
+
+int seam_yield(void)
+{
+    struct sm_thread *thread = sm_enter();
+    if (thread == NULL) return -EOWNERDEAD;
+
+    if (thread->task != NULL) {
+        sm_runner_suspend(thread, make_ready, thread->task);
+    } else {
+        (void)sched_yield();
+    }
+    /* The thread may be another one now. */
+    int r = sm_party_is_cancelled(sm_thread_party(sm_thread_self())) ? -ECANCELED : 0;
+    sm_leave();
+    return r;
+}
+
+const char *seam_task_name(void)
+{
+    struct sm_thread *thread = sm_thread_self_if_known();
+    return thread != NULL && thread->task != NULL ? thread->task->name : NULL;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task/scope.h - the tree that cancellation walks down.
+ *
+ * The memory is the caller's struct seam_scope. Each scope knows its tasks and the scopes opened
+ * inside it, by its owner or by tasks below; each party knows its innermost scope.
+ *
+ * Invariants
+ *   1. Locks are taken from a scope towards the scopes inside it.
+ *   2. cancelled is set in a scope before it is set in those inside, and never cleared. A scope
+ *      registered with a cancelled parent begins cancelled.
+ *   3. A party looks at the flag of its innermost scope only: the flags above have been copied
+ *      down, except across a shield, which is where no parent is registered.
+ *   4. live counts the tasks that have not finished; the list also holds finished ones with a
+ *      handle nobody has joined.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "seam/attr.h"
+#include "seam/scope.h"
+
+#include "base/list.h"
+#include "os/lock.h"
+#include "task/party.h"
+#include "time/timer.h"
+
+struct sm_task;
+struct sm_thread;
+
+enum { SM_SCOPE_OPEN = 0x5ea4, SM_SCOPE_CLOSED = 0xdead };
+
+/* Lives in memory that was declared as struct seam_scope. */
+struct __attribute__((may_alias)) sm_scope {
+    struct sm_lock lock;
+    _Atomic(uint32_t) cancelled;
+    uint32_t is_open;     /* SM_SCOPE_OPEN between begin and end */
+    uint32_t live;        /* under lock */
+    uint16_t depth;       /* in the owner's chain */
+    uint16_t outer_depth; /* the owner's scope_depth before */
+    bool is_root;
+    bool has_timed_out;      /* its own deadline did it; under lock */
+    struct sm_party *owner;  /* NULL for a root */
+    struct sm_scope *outer;  /* the owner's innermost scope before */
+    struct sm_scope *parent; /* whom we are registered with; NULL: nobody */
+    seam_runtime *runtime;
+    struct sm_list in_parent;  /* parent->children; under parent's lock */
+    struct sm_list in_runtime; /* root->guests; under the root's lock */
+    struct sm_list children;
+    struct sm_list tasks;
+    struct sm_list guests;   /* root only: scopes that use the runtime from outside */
+    struct sm_waiter *ender; /* waits for live == 0; under lock */
+    struct sm_timer timer;
+};
+_Static_assert(sizeof(struct sm_scope) <= sizeof(struct seam_scope), "see seam/scope.h");
+
+static inline struct sm_scope *sm_scope_of(const struct seam_scope *scope)
+{
+    return (struct sm_scope *)(uintptr_t)scope;
+}
+
+/* Does a runtime that stops wait for the scope? It need not where no tasks are spawned into it. */
+enum sm_scope_counting { SM_SCOPE_COUNTED, SM_SCOPE_UNCOUNTED };
+
+/* Open scope inside party's innermost one. root: of the runtime it uses. Never suspends. */
+void sm_scope_open(struct sm_scope *scope, struct sm_party *party, struct sm_scope *root,
+        enum sm_scope_counting counting);
+
+/* Take scope off party's chain and out of the tree. Nothing is live in it. 0, -ETIMEDOUT or
+ * -ECANCELED. Never suspends. */
+int sm_scope_close(struct sm_scope *scope, struct sm_party *party, struct sm_scope *root);
+
+void sm_scope_init_root(struct sm_scope *scope, seam_runtime *runtime);
+
+/* Cancel scope and all below. Any thread that knows it to be open. Never suspends. */
+void sm_scope_cancel(struct sm_scope *scope);
+
+/* Does cancellation reach this party now? */
+static inline bool sm_party_is_cancelled(const struct sm_party *party)
+{
+    if (party->scope == NULL || party->shield_depth >= party->scope_depth) return false;
+    /* relaxed: whoever must not miss a concurrent cancellation parks, and wait.c looks again. */
+    return sm_load_relaxed(&party->scope->cancelled) != 0;
+}
+
+/* Count and list a new task. */
+void sm_scope_add_task(struct sm_scope *scope, struct sm_task *task);
+
+/* One task less; it also leaves the list, unless NULL. Returns the claimed party that waits for the
+ * scope to be empty, if it now is: complete it. */
+struct sm_party *sm_scope_task_ended(struct sm_scope *scope, struct sm_task *task);
+
+/* Take a finished task whose handle was joined off the list. */
+void sm_scope_forget_task(struct sm_scope *scope, struct sm_task *task);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task/task.h - the task: a header that lives until it is joined, and a stack while it runs.
+ *
+ * The life of a task
+ *
+ *     FRESH ----> STARTED ----> FINISHED ----> (freed)
+ *
+ *   from      to        by                  who
+ *   FRESH     STARTED   the scheduler       the worker that first picks it, giving it a stack
+ *   STARTED   FINISHED  sm_task_finish()    the context that runs after it: its stack has been left
+ *   FINISHED  freed     sm_task_finish()    if nobody holds a handle
+ *                       seam_join()         whoever takes the result
+ *                       scope end           if nobody did
+ *
+ * In between it waits and runs as its party's word says (party.h). While it is runnable it is on
+ * one queue of one worker, linked through next; while it runs or waits it is on none. Its stack is
+ * touched by the thread that runs it and by nobody else; while it is parked, by nobody.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "seam/attr.h"
+
+#include "arch/context.h"
+#include "base/list.h"
+#include "os/lock.h"
+#include "os/stack.h"
+#include "task/party.h"
+#include "task/thread.h"
+
+enum sm_task_stage { SM_TASK_FRESH, SM_TASK_STARTED, SM_TASK_FINISHED };
+
+struct sm_worker;
+
+struct sm_task {
+    struct sm_context context;
+    union {
+        struct sm_task *next; /* in a run queue, an inbox or a free list */
+        const char *reason;   /* while it waits: why, for whoever looks at a stuck program */
+    };
+    struct sm_party party;    /* result also holds what fn returned, once it has */
+    struct sm_worker *worker; /* where it runs; set when it first does */
+    struct sm_stack *stack;   /* NULL unless STARTED */
+    seam_fn *fn;
+    void *arg;
+    struct sm_waiter *joiner; /* under lock; NULL: nobody waits */
+    const char *name;
+    const void *spawned_at; /* code address, for reports */
+    struct sm_scope *home;  /* the scope that owns it */
+    struct sm_list in_home; /* home->tasks; under home's lock */
+    struct sm_lock lock;    /* stage FINISHED, joiner */
+    uint8_t stage;          /* enum sm_task_stage */
+    uint8_t stack_class;    /* enum sm_stack_class */
+    bool has_handle;        /* somebody may join it */
+};
+
+/* What a task costs besides its stack. */
+#if !SM_ASAN && !SM_TSAN
+_Static_assert(sizeof(struct sm_task) <= 128, "two cache lines");
+#endif
+
+/* A zeroed header, or NULL. Any thread. Headers are reused, never unmapped. */
+struct sm_task *sm_task_alloc(void);
+void sm_task_dispose(struct sm_task *task);
+
+/* The end of a task, from the context that runs after it: gives the result to the joiner, and the
+ * scope one task less. task may be gone afterwards. Inside; never suspends. */
+void sm_task_finish(struct sm_task *task);
+
+static inline struct sm_task *sm_task_of(const seam_task *task)
+{
+    return (struct sm_task *)(uintptr_t)task;
+}
+
+/* Who waits when this thread does. */
+static inline struct sm_party *sm_thread_party(struct sm_thread *thread)
+{
+    return thread->task != NULL ? &thread->task->party : &thread->party;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task/thread.h - a thread as the runtime sees it, and the gate between user code and the runtime.
+ *
+ * A thread that runs tasks holds a worker's role. While user code runs, the thread is outside, and
+ * the role may be taken from it (sched/monitor.c): that is how a blocked thread stops nobody. Every
+ * entry into the runtime therefore announces itself first and looks second; the taker does the
+ * opposite and pays for the fence between the two:
+ *
+ *     the thread, entering               the taker
+ *     inside = 1                         holder = SM_ROLE_CONTESTED
+ *     (compiler barrier)                 membarrier: a fence in every thread
+ *     holder == me?                      inside == 0?
+ *
+ * At least one of them sees the other. If the taker sees the thread inside, it gives the role back;
+ * a thread that sees the role contested waits for the outcome, which is a few microseconds away.
+ *
+ * sm_thread_self() is the only access to our thread-local: a task may continue on another thread,
+ * and a compiler must not keep an address across the switch.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <time.h>
+
+#include "arch/context.h"
+#include "base/atomic.h"
+#include "os/os.h"
+#include "task/party.h"
+#include "task/runner.h"
+
+struct sm_thread;
+
+/* Who may touch what only a worker's own thread may touch. The first member of struct sm_worker. */
+struct sm_role {
+    _Atomic(struct sm_thread *) holder; /* NULL: nobody; see SM_ROLE_CONTESTED */
+};
+
+/* A taker is finding out whether the holder is inside. */
+#define SM_ROLE_CONTESTED ((struct sm_thread *)(void *)1)
+
+struct sm_thread {
+    struct sm_party party;     /* for its waits as a plain thread */
+    struct sm_task *task;      /* running here; NULL: plain code, or the scheduler */
+    struct sm_role *role;      /* held, unless it has been taken; NULL: none */
+    _Atomic(uint32_t) inside;  /* written by the thread only; takers read it */
+    struct sm_context own;     /* its own stack, while a task runs */
+    struct sm_context *native; /* where its scheduler's loop is: own, or a task that drives */
+    sm_after_fn *after;        /* what the next context does first */
+    void *after_arg;
+    struct seam_runtime *pool_of; /* the runtime whose job it runs; NULL: none */
+    int event_fd;                 /* for waits on descriptors; -1 until first needed */
+    const char *reason;           /* while it waits as a plain thread: why */
+    struct sm_list driving;       /* place among those who would drive a runtime; under its lock */
+    int tid;
+    clockid_t cpu_clock;
+    unsigned spins_max;       /* how long waiting by spinning has been worth it lately */
+    struct sm_list link;      /* spares */
+    _Atomic(uint32_t) signal; /* futex of a spare */
+    struct sm_thread *next_free;
+};
+
+/* The calling thread's record, made when first asked for. Any thread; never suspends. Good until
+ * the next switch. */
+SM_NOINLINE struct sm_thread *sm_thread_self(void);
+
+/* The same, or NULL where there is none yet. Async-signal-safe. */
+SM_NOINLINE struct sm_thread *sm_thread_self_if_known(void);
+
+/* Make thread's poll() on its event descriptor return. Any thread. */
+void sm_thread_poke(struct sm_thread *thread);
+
+/* The event descriptor of the calling thread; negative errno. */
+int sm_thread_event_fd(struct sm_thread *thread);
+
+/* The rest of sm_enter(), when the role is contested or gone. */
+SM_COLD struct sm_thread *sm_enter_slow(struct sm_thread *thread);
+
+/*
+ * Enter the runtime: to be called first by every public function that touches what belongs to a
+ * role or that may wait. NULL in a forked child: return -EOWNERDEAD and do not leave.
+ */
+static inline struct sm_thread *sm_enter(void)
+{
+    if (sm_unlikely(sm_os_is_forked_child())) return NULL;
+
+    struct sm_thread *thread = sm_thread_self();
+    /* relaxed: the order against the load below is the compiler barrier's and the taker's
+     * membarrier's business; see above. */
+    sm_store_relaxed(&thread->inside, 1);
+    sm_compiler_barrier();
+    if (thread->task == NULL) return thread;
+    /* relaxed: as long as the holder is this thread, nobody else has written anything. */
+    if (sm_likely(sm_load_relaxed(&thread->role->holder) == thread)) return thread;
+    return sm_enter_slow(thread);
+}
+
+/* Leave the runtime; the last thing a public function does. */
+static inline void sm_leave(void)
+{
+    /* release: pairs with the acquire in sm_role_take() (sched/monitor.c). It carries everything
+     * that this thread did with the role. */
+    sm_store_release(&sm_thread_self()->inside, 0);
+}

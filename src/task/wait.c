@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+#include "task/wait.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "seam/time.h"
+
+#include "base/panic.h"
+#include "task/scope.h"
+#include "task/task.h"
+#include "time/clock.h"
+#include "time/timer.h"
+
+/* A wait's own deadline. */
+struct deadline {
+    struct sm_timer timer;
+    struct sm_party *party;
+};
+
+static void fire_deadline(struct sm_timer *timer)
+{
+    struct deadline *deadline = sm_container_of(timer, struct deadline, timer);
+    struct sm_party *party = deadline->party;
+    if (sm_party_claim(party)) sm_party_complete(party, -ETIMEDOUT);
+}
+
+/* From here on the party can be claimed; the object's lock is opened last, since wakers that hold
+ * it expect to be able to. */
+static void publish(struct sm_party *party, const struct sm_wait *wait)
+{
+    /* Once published and unlocked, the party may go on and its frame, with *wait, be gone. */
+    void (*unlock)(void *object) = wait->unlock;
+    void *object = wait->object;
+    uint32_t shield = wait->ignores_cancel ? SM_PARTY_UNCANCELLABLE : party->shield_depth;
+    struct sm_scope *scope = party->scope;
+    uint32_t scope_depth = party->scope_depth;
+
+    /* seq_cst: pairs with the seq_cst load in claim_unless_shielded() and store in cancel_here().
+     * It carries the party's frame to the claimer, and orders the look at the flag below.
+     *
+     *     party                        canceller
+     *     word = WAITING               cancelled = 1
+     *     cancelled?                   word == WAITING?                                        */
+    (void)sm_exchange_seq_cst(&party->word, SM_PARTY_WAITING | shield << SM_PARTY_SHIELD_SHIFT);
+    if (scope != NULL
+            && shield < scope_depth
+            /* seq_cst: pairs with the seq_cst store in cancel_here(). */
+            && sm_load_seq_cst(&scope->cancelled) != 0
+            && sm_party_claim_for_cancel(party, scope_depth)) {
+        unlock(object);
+        sm_party_complete(party, -ECANCELED);
+        return;
+    }
+    unlock(object);
+}
+
+struct departure {
+    struct sm_party *party;
+    const struct sm_wait *wait;
+};
+
+static void publish_task(void *arg)
+{
+    const struct departure *departure = arg;
+    publish(departure->party, departure->wait);
+}
+
+static int wait_as_task(struct sm_thread *thread, const struct sm_wait *wait)
+{
+    struct sm_party *party = &thread->task->party;
+    thread->task->reason = wait->reason;
+
+    struct deadline deadline;
+    bool has_deadline = wait->deadline_ns != INT64_MAX;
+    if (has_deadline) {
+        deadline = (struct deadline){
+                .timer = {.deadline_ns = wait->deadline_ns, .fire = fire_deadline},
+                .party = party,
+        };
+        /* Nobody fires the timer before we have parked: that takes the role, which we hold. */
+        (void)sm_timer_add(sm_runner_timers(thread), &deadline.timer);
+    }
+    struct departure departure = {.party = party, .wait = wait};
+    sm_runner_suspend(thread, publish_task, &departure);
+    /* Resumed, so it was claimed and completed. */
+    if (has_deadline) (void)sm_timer_remove(&deadline.timer);
+    return party->result;
+}
+
+/* Spinning pays when the answer comes from a thread that runs right now. Every wait that was
+ * answered in time doubles what the next may spend, every other halves it. */
+enum { SPINS_MIN = 8, SPINS_MAX = 1024 };
+
+static bool spin_until_done(struct sm_thread *thread)
+{
+    if (sm_clock_spins_are_pointless()) return false;
+
+    for (unsigned i = 0; i < thread->spins_max; i++) {
+        /* acquire: pairs with the release in complete_thread(). */
+        if (sm_load_acquire(&thread->party.word) == SM_PARTY_DONE) {
+            thread->spins_max =
+                    thread->spins_max * 2 < SPINS_MAX ? thread->spins_max * 2 : SPINS_MAX;
+            return true;
+        }
+        sm_spin_pause();
+    }
+    thread->spins_max = thread->spins_max / 2 > SPINS_MIN ? thread->spins_max / 2 : SPINS_MIN;
+    return false;
+}
+
+/* Add a flag to the word of our own wait; false if it has been claimed. */
+static bool add_flag(struct sm_party *party, uint32_t flag)
+{
+    uint32_t word = sm_load_relaxed(&party->word); /* relaxed: the CAS decides */
+    while ((word & SM_PARTY_STATE_MASK) == SM_PARTY_WAITING) {
+        /* acq_rel: pairs with the CAS of a claimer, who must see how to wake us. */
+        if (sm_cas_weak_acq_rel(&party->word, &word, word | flag)) return true;
+    }
+    return false;
+}
+
+/* Claimed, but not yet done: the claimer is a few instructions away from saying so. */
+static void wait_for_done(struct sm_party *party)
+{
+    /* acquire: pairs with the release in complete_thread(). */
+    while (sm_load_acquire(&party->word) != SM_PARTY_DONE) {
+        sm_spin_pause();
+    }
+}
+
+/* End our own wait, unless somebody is faster. */
+static void claim_own(struct sm_party *party, int result)
+{
+    if (sm_party_claim(party)) {
+        party->result = result;
+        sm_clock_busy();
+    } else {
+        wait_for_done(party);
+    }
+}
+
+static void sleep_in_futex(struct sm_thread *thread, const struct sm_wait *wait)
+{
+    struct sm_party *party = &thread->party;
+    int64_t deadline_ns = sm_clock_is_virtual() ? INT64_MAX : wait->deadline_ns;
+    if (!add_flag(party, SM_PARTY_SLEEPS)) {
+        wait_for_done(party);
+        return;
+    }
+    for (;;) {
+        /* acquire: pairs with the release in complete_thread(). */
+        uint32_t word = sm_load_acquire(&party->word);
+        if (word == SM_PARTY_DONE) return;
+        if ((word & SM_PARTY_RETRY) != 0 && (word & SM_PARTY_STATE_MASK) == SM_PARTY_WAITING) {
+            sm_clock_busy();
+            if (sm_runner_drive(thread, wait->to_drive)) return;
+            sm_clock_idle();
+            continue;
+        }
+        if (sm_os.futex_wait(&party->word, word, deadline_ns) == -ETIMEDOUT) {
+            claim_own(party, -ETIMEDOUT);
+            return;
+        }
+    }
+}
+
+/* The thread's own poll() stands in for a poller; whoever claims the wait pokes the event
+ * descriptor. */
+static void sleep_in_poll(struct sm_thread *thread, const struct sm_wait *wait)
+{
+    struct sm_party *party = &thread->party;
+    short events = 0;
+    if ((wait->poll_events & 1) != 0) events |= POLLIN;
+    if ((wait->poll_events & 2) != 0) events |= POLLOUT;
+    struct pollfd fds[] = {
+            {.fd = wait->poll_fd, .events = events},
+            {.fd = thread->event_fd, .events = POLLIN},
+    };
+    if (!add_flag(party, SM_PARTY_POLLS)) {
+        wait_for_done(party);
+        return;
+    }
+    int r = sm_os.poll(fds, 2, sm_clock_is_virtual() ? INT64_MAX : wait->deadline_ns);
+    claim_own(party, r == -ETIMEDOUT ? -ETIMEDOUT : 0);
+    /* Drained, so that the next poll() does not return for this one's sake. */
+    uint64_t count = 0;
+    (void)!read(thread->event_fd, &count, sizeof count);
+}
+
+static int wait_as_thread(struct sm_thread *thread, const struct sm_wait *wait)
+{
+    struct sm_party *party = &thread->party;
+    thread->reason = wait->reason;
+    if (wait->to_drive != NULL) sm_runner_drive_enlist(thread, wait->to_drive);
+
+    /* On virtual time, and while we drive, a thread's deadline is a timer like any other. */
+    struct deadline deadline = {
+            .timer = {.deadline_ns = wait->deadline_ns, .fire = fire_deadline},
+            .party = party,
+    };
+    publish(party, wait);
+    if (wait->deadline_ns != INT64_MAX && sm_clock_is_virtual()) {
+        sm_clock_add_timer(&deadline.timer);
+    } else if (wait->deadline_ns != INT64_MAX && wait->to_drive != NULL) {
+        if (sm_timer_add(sm_runner_shared_timers(wait->to_drive), &deadline.timer)) {
+            sm_runner_timer_added(wait->to_drive);
+        }
+    }
+    if (wait->to_drive == NULL || !sm_runner_drive(thread, wait->to_drive)) {
+        sm_clock_idle();
+        if (wait->poll_events != 0) {
+            sleep_in_poll(thread, wait);
+        } else if (!spin_until_done(thread)) {
+            sleep_in_futex(thread, wait);
+        }
+    }
+    if (wait->to_drive != NULL) sm_runner_drive_retire(thread, wait->to_drive);
+    (void)sm_timer_remove(&deadline.timer);
+
+    /* relaxed: the party is this thread's alone again. */
+    sm_store_relaxed(&party->word, SM_PARTY_RUNNING);
+    thread->reason = NULL;
+    return party->result;
+}
+
+int sm_wait(const struct sm_wait *wait)
+{
+    struct sm_thread *thread = sm_thread_self();
+    return thread->task != NULL ? wait_as_task(thread, wait) : wait_as_thread(thread, wait);
+}
+
+void sm_wait_unlock(void *lock)
+{
+    sm_unlock(lock);
+}
+
+int sm_wait_on_queue(struct sm_lock *lock, struct sm_list *queue, struct sm_waiter *waiter,
+        const struct sm_wait *wait)
+{
+    sm_list_push_back(queue, &waiter->link);
+    int r = sm_wait(wait);
+    if (r == -ETIMEDOUT || r == -ECANCELED) {
+        sm_lock(lock);
+        sm_list_remove(&waiter->link);
+        sm_unlock(lock);
+    }
+    return r;
+}
+
+int sm_wait_refused(int64_t deadline_ns)
+{
+    if (sm_likely(deadline_ns == SEAM_FOREVER)) return 0;
+    if (deadline_ns <= SEAM_NOW) return -EAGAIN;
+    return deadline_ns <= sm_now_ns() ? -ETIMEDOUT : 0;
+}
