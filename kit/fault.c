@@ -8,6 +8,7 @@ __attribute__((format(printf, 3, 0))) static void set_text(
         struct fault *fault, int line, const char *format, va_list args)
 {
     fault->line = line;
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): started by both callers */
     (void)vsnprintf(fault->text, sizeof fault->text, format, args);
     for (char *c = fault->text; *c != '\0'; c++) {
         if ((unsigned char)*c < ' ' || *c == 0x7f) *c = '?';

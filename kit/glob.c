@@ -118,17 +118,14 @@ static enum glob_verdict match(const char *pattern, const char *text, bool is_fl
     struct star one = {};
     struct star two = {};
     for (int steps = 0; steps < STEPS_MAX; steps++) {
-        if (*pattern == '*') {
-            size_t stars = strspn(pattern, "*");
-            pattern += stars;
-            struct star here = {.pattern = pattern, .text = text};
-            if (stars > 1 || is_flat) {
-                two = here;
-                one = (struct star){};
-            } else {
-                one = here;
-            }
-            continue;
+        size_t stars = strspn(pattern, "*");
+        pattern += stars;
+        struct star here = {.pattern = pattern, .text = text};
+        if (stars > 1 || (stars == 1 && is_flat)) {
+            two = here;
+            one = (struct star){};
+        } else if (stars == 1) {
+            one = here;
         }
         if (*pattern == '\0' && *text == '\0') return GLOB_MATCHES;
 

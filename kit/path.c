@@ -8,6 +8,15 @@ static bool is_component(const char *at, size_t len, const char *name)
     return len == strlen(name) && memcmp(at, name, len) == 0;
 }
 
+/* Length of path's first len bytes without their last component. */
+static size_t parent_len(const char *path, size_t len)
+{
+    while (len > 0 && path[len - 1] != '/') {
+        len--;
+    }
+    return len > 0 ? len - 1 : 0;
+}
+
 size_t path_collapse(char *path)
 {
     size_t len = 0; /* of the result, which is built over what was read */
@@ -15,10 +24,7 @@ size_t path_collapse(char *path)
     while (*at != '\0') {
         size_t component = strcspn(at, "/");
         if (is_component(at, component, "..")) {
-            while (len > 0 && path[len - 1] != '/') {
-                len--;
-            }
-            if (len > 0) len--;
+            len = parent_len(path, len);
         } else if (component > 0 && !is_component(at, component, ".")) {
             if (len > 0) path[len++] = '/';
             memmove(path + len, at, component);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CAPACITY_FIRST = 64, INDEX_BYTES_PER_BLOCK = 4 + 8 };
+enum { CAPACITY_FIRST = 64, INDEX_BYTES_PER_BLOCK = 4 + 20 };
 
 int blocks_init(struct blocks *blocks, int32_t count, int32_t block_bytes, int32_t strong_bytes,
         int32_t remainder, size_t bytes_max)
@@ -18,12 +18,21 @@ int blocks_init(struct blocks *blocks, int32_t count, int32_t block_bytes, int32
     return (size_t)count > bytes_max / each ? -E2BIG : 0;
 }
 
+static void free_index(struct blocks *blocks)
+{
+    free(blocks->next);
+    free(blocks->slots);
+    free(blocks->seen);
+    blocks->next = NULL;
+    blocks->slots = NULL;
+    blocks->seen = NULL;
+}
+
 void blocks_fini(struct blocks *blocks)
 {
     free(blocks->weak);
     free(blocks->strong);
-    free(blocks->next);
-    free(blocks->slots);
+    free_index(blocks);
     *blocks = (struct blocks){};
 }
 
@@ -44,27 +53,28 @@ static int grow(struct blocks *blocks)
     return 0;
 }
 
-/* Both halves of a weak sum are poor in their low bits; multiplication mixes them upward. */
-static uint32_t slot_of(const struct blocks *blocks, uint32_t weak)
-{
-    return (weak * 2654435761u) >> 7 & blocks->slots_mask;
-}
-
 static int build_index(struct blocks *blocks)
 {
     uint32_t slots = 16;
-    while (slots < (uint32_t)blocks->count && slots < 1u << 25) {
+    /* At least two slots for each block, so that most places of a file that differs meet none. */
+    while (slots / 2 < (uint32_t)blocks->count && slots < 1u << 26) {
         slots *= 2;
     }
     blocks->next = malloc((size_t)blocks->count * sizeof *blocks->next);
     blocks->slots = malloc(slots * sizeof *blocks->slots);
-    if (blocks->next == NULL || blocks->slots == NULL) return -ENOMEM;
+    blocks->seen = calloc(slots, 1);
+    if (blocks->next == NULL || blocks->slots == NULL || blocks->seen == NULL) {
+        free_index(blocks); /* slots says whether the index is there */
+        return -ENOMEM;
+    }
 
     blocks->slots_mask = slots - 1;
     memset(blocks->slots, 0xff, slots * sizeof *blocks->slots);
     /* From the last to the first, so that a chain begins with its lowest block. */
     for (int32_t i = blocks->count - 1; i >= 0; i--) {
-        int32_t *slot = &blocks->slots[slot_of(blocks, blocks->weak[i])];
+        uint32_t hash = blocks_hash(blocks->weak[i]);
+        int32_t *slot = &blocks->slots[hash & blocks->slots_mask];
+        blocks->seen[hash >> 3 & blocks->slots_mask] |= (uint8_t)(1u << (hash & 7));
         blocks->next[i] = *slot;
         *slot = i;
     }
@@ -88,9 +98,4 @@ int blocks_feed(struct blocks *blocks, struct cursor *in)
     }
     if (blocks->count == 0 || blocks->slots != NULL) return 0;
     return build_index(blocks);
-}
-
-int32_t blocks_find(const struct blocks *blocks, uint32_t weak)
-{
-    return blocks->slots[slot_of(blocks, weak)];
 }

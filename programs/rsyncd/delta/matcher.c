@@ -82,13 +82,13 @@ static bool is_block(const struct matcher *matcher, struct lookup *lookup, int32
     return memcmp(lookup->strong, wanted, strong_bytes) == 0;
 }
 
-/* The block equal to the lookup's bytes, or -1. */
-static int32_t find_block(const struct matcher *matcher, struct lookup *lookup)
+/* The block equal to the lookup's bytes, or -1; first is the first with its weak sum. */
+static int32_t find_block(const struct matcher *matcher, struct lookup *lookup, int32_t first)
 {
     const struct blocks *blocks = matcher->options.blocks;
     int32_t hint = matcher->block_hint;
-    int32_t index = blocks_find(blocks, lookup->weak);
     if (hint < blocks->count && is_block(matcher, lookup, hint)) return hint;
+    int32_t index = first;
     for (int tried = 0; index >= 0 && tried < CANDIDATES_MAX; tried++) {
         if (is_block(matcher, lookup, index)) return index;
         index = blocks_next(blocks, index);
@@ -149,12 +149,13 @@ static void scan(struct matcher *matcher, struct buf *out)
             matcher->has_sum = true;
         }
         uint32_t weak = rolling_value(matcher->sum);
-        if (blocks_find(matcher->options.blocks, weak) < 0) continue;
+        int32_t first = blocks_find(matcher->options.blocks, weak);
+        if (first < 0) continue;
         struct lookup lookup = {.bytes = window + at,
                 .len = block,
                 .offset = matcher->file_at + (int64_t)at,
                 .weak = weak};
-        int32_t index = find_block(matcher, &lookup);
+        int32_t index = find_block(matcher, &lookup, first);
         if (index < 0) continue;
 
         say_literal(matcher, window + literal_from, at - literal_from, out);

@@ -36,12 +36,10 @@ int token_get(struct token_reader *reader, struct cursor *in, int32_t blocks_cou
 
         int32_t number = (int32_t)word;
         *out_token = (struct token){.kind = TOKEN_END};
-        if (number < 0) {
-            *out_token = (struct token){.kind = TOKEN_COPY, .block = -(number + 1)};
-            if (out_token->block >= blocks_count) {
-                return fault_set(fault, -EPROTO, "a token names block %d of %d", out_token->block,
-                        blocks_count);
-            }
+        if (number < 0) *out_token = (struct token){.kind = TOKEN_COPY, .block = -(number + 1)};
+        if (number < 0 && out_token->block >= blocks_count) {
+            return fault_set(
+                    fault, -EPROTO, "a token names block %d of %d", out_token->block, blocks_count);
         }
         *in = at;
         if (number <= 0) return 0;

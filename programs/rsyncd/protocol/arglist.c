@@ -32,6 +32,26 @@ static int finish(struct arglist *list)
     return 0;
 }
 
+/* Bytes of an argument, the last ones if its end was seen. */
+static int keep(
+        struct arglist *list, const uint8_t *bytes, size_t len, bool is_end, struct fault *fault)
+{
+    if (is_end && list->count == ARGLIST_COUNT_MAX) {
+        return fault_set(fault, -E2BIG, "more than %d arguments", ARGLIST_COUNT_MAX);
+    }
+    int r = buf_put(&list->bytes, bytes, len);
+    if (r == 0 && is_end) r = buf_put_byte(&list->bytes, '\0');
+    if (r == -ENOBUFS) {
+        return fault_set(fault, -E2BIG, "more than %d bytes of arguments", ARGLIST_BYTES_MAX);
+    }
+    if (r < 0) return r;
+    if (is_end) {
+        list->count++;
+        list->arg_start = list->bytes.len;
+    }
+    return 0;
+}
+
 int arglist_feed(struct arglist *list, struct cursor *in, struct fault *fault)
 {
     while (!list->is_complete && cursor_left(in) > 0) {
@@ -46,20 +66,9 @@ int arglist_feed(struct arglist *list, struct cursor *in, struct fault *fault)
             in->at = nul + 1;
             return finish(list);
         }
-        if (nul != NULL && list->count == ARGLIST_COUNT_MAX) {
-            return fault_set(fault, -E2BIG, "more than %d arguments", ARGLIST_COUNT_MAX);
-        }
-        if (nul != NULL) len++;
-        int r = buf_put(&list->bytes, in->at, len);
-        if (r == -ENOBUFS) {
-            return fault_set(fault, -E2BIG, "more than %d bytes of arguments", ARGLIST_BYTES_MAX);
-        }
+        int r = keep(list, in->at, len, nul != NULL, fault);
         if (r < 0) return r;
-
-        in->at += len;
-        if (nul == NULL) break;
-        list->count++;
-        list->arg_start = list->bytes.len;
+        in->at += len + (nul != NULL);
     }
     return list->is_complete ? 0 : -EAGAIN;
 }

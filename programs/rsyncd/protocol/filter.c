@@ -120,14 +120,14 @@ static int add_parsed(struct filter *filter, struct filter_rule *rule, struct fa
     return 0;
 }
 
-int filter_add(struct filter *filter, const char *text, size_t len, struct fault *fault)
+int filter_add(struct filter *filter, const char *rule, size_t len, struct fault *fault)
 {
     char pattern[FILTER_RULE_BYTES_MAX];
-    struct filter_rule rule = {.pattern = pattern};
-    struct cursor in = cursor_of(text, len);
-    int r = filter_rule_parse(&in, 0, &rule, fault);
+    struct filter_rule parsed = {.pattern = pattern};
+    struct cursor in = cursor_of(rule, len);
+    int r = filter_rule_parse(&in, 0, &parsed, fault);
     if (r < 0) return r;
-    return add_parsed(filter, &rule, fault);
+    return add_parsed(filter, &parsed, fault);
 }
 
 static int add_split(struct filter *filter, const char *text, unsigned flags, struct fault *fault)

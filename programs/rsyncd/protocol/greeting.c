@@ -75,8 +75,9 @@ int greeting_parse(const char *line, struct greeting *out_greeting, struct fault
                 fault, -EPROTO, "@ERROR: your client omitted the digest name list: %s", line);
     }
     size_t digests_len = strlen(at);
-    if (digests_len >= sizeof greeting.digests)
+    if (digests_len >= sizeof greeting.digests) {
         return fault_set(fault, -EPROTO, "%s", not_a_greeting);
+    }
     memcpy(greeting.digests, at, digests_len);
     *out_greeting = greeting;
     return 0;

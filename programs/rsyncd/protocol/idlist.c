@@ -89,7 +89,7 @@ int idlist_get(struct cursor *in, bool has_id0, struct idlist_item *out_item, st
         r = cursor_get_byte(&at, &len);
         if (r == 0) r = cursor_get_bytes(&at, len, &name);
         if (r < 0) return r;
-        memcpy(out_item->name, name, len);
+        if (name != NULL) memcpy(out_item->name, name, len);
     }
     *in = at;
     return id != 0;

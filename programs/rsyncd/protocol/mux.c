@@ -144,6 +144,7 @@ int mux_put_text(struct buf *out, enum mux_code code, const char *format, ...)
     char text[MUX_TEXT_BYTES_MAX + 1];
     va_list args;
     va_start(args, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): started in the line above */
     int len = vsnprintf(text, sizeof text - 1, format, args);
     va_end(args);
     if (len < 0) return -EINVAL;
