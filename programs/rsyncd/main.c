@@ -7,6 +7,7 @@
  * daemon.c and session.c.
  */
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,6 +134,16 @@ static void raise_descriptor_limit(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit); /* fewer sessions, then */
 }
 
+/* Sessions come and go on many threads. With an arena for each thread, and large blocks kept for
+ * reuse, the daemon would grow with every new pairing of the two. */
+static void keep_heap_small(void)
+{
+    enum { ARENAS_MAX = 2, MMAP_FROM_BYTES = 64 << 10, TRIM_BYTES = 256 << 10 };
+    (void)mallopt(M_ARENA_MAX, ARENAS_MAX);
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_FROM_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
+}
+
 /* The file says who runs; its lock says that they still do. */
 static int write_pid_file(const char *path, int *out_fd)
 {
@@ -184,6 +195,7 @@ static int start(const struct args *args, bool is_any_port, const struct config 
     }
     log_warnings(config);
     raise_descriptor_limit();
+    keep_heap_small();
 
     struct daemon self = {.config = config, .signal_fd = -1};
     choose_address(&self, args);

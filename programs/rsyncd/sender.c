@@ -166,6 +166,7 @@ static SEAM_SUSPENDS int run(struct sender *sender)
     if (r == 0) r = on_pool(sort_list, &sender->list);
     if (r < 0) return r;
 
+    walk_trim(&sender->walk);
     int64_t built_ns = seam_now_ns();
     r = write_list(sender);
     if (r < 0) return r;

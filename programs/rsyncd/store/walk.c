@@ -32,30 +32,38 @@ int walk_init(struct walk *walk)
     return has_memory ? 0 : -ENOMEM;
 }
 
-void walk_fini(struct walk *walk)
+void walk_trim(struct walk *walk)
 {
-    if (walk->dir != NULL) (void)closedir(walk->dir);
-    if (walk->base_fd >= 0) (void)close(walk->base_fd);
     for (size_t i = 0; i < walk->pending_count; i++) {
         free(walk->pending[i].path);
     }
     for (size_t i = 0; i < walk->sources_count; i++) {
         free(walk->sources[i].path);
     }
+    walk->pending_count = walk->sources_count = 0;
+    void **const owned[] = {(void **)&walk->pending, (void **)&walk->sources,
+            (void **)&walk->dir_path, (void **)&walk->implied, (void **)&walk->path,
+            (void **)&walk->below, (void **)&walk->target};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
+        free(*owned[i]);
+        *owned[i] = NULL;
+    }
+    if (walk->dir != NULL) (void)closedir(walk->dir);
+    if (walk->base_fd >= 0) (void)close(walk->base_fd);
+    walk->dir = NULL;
+    walk->base_fd = -1;
+    buf_fini(&walk->notes);
+}
+
+void walk_fini(struct walk *walk)
+{
+    walk_trim(walk);
     for (size_t i = 0; i < walk->bases_count; i++) {
         free(walk->bases[i]);
     }
-    free(walk->pending);
-    free(walk->sources);
     free(walk->bases);
     free(walk->origins);
-    free(walk->dir_path);
-    free(walk->implied);
-    free(walk->path);
-    free(walk->below);
-    free(walk->target);
     link_groups_fini(&walk->links);
-    buf_fini(&walk->notes);
     idset_fini(&walk->users);
     idset_fini(&walk->groups);
 }

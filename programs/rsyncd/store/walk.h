@@ -105,6 +105,9 @@ enum { WALK_PATH_BYTES = 8192, WALK_SOURCES_MAX = 1 << 20 };
 int walk_init(struct walk *walk);
 void walk_fini(struct walk *walk);
 
+/* The walk is over: keep what tells where the list's files are, free the rest. */
+void walk_trim(struct walk *walk);
+
 /* A seam_fn for seam_block(); arg is the struct walk. 1 while there is more to do, 0 at the end;
  * -ENOBUFS when the list is longer than it may be; -ENOMEM. */
 int walk_step(void *arg);
