@@ -87,11 +87,32 @@ static int load_config(const struct args *args, struct config **out_config)
     return r;
 }
 
-static void log_warnings(const struct config *config)
+/* Whether a warning is about a directive that keeps somebody out: `name` without blanks. */
+static bool is_about(const char *warning, const char *name)
 {
-    for (size_t i = 0; i < config->warnings_count; i++) {
-        log_line("line %d: %s", config->warnings[i].line, config->warnings[i].text);
+    if (*warning == '"') warning++;
+    for (; *warning != '"' && *warning != '\0' && *name != '\0'; warning++) {
+        if (*warning == ' ' || *warning == '\t') continue;
+        if ((*warning | 0x20) != *name) return false;
+        name++;
     }
+    return *name == '\0';
+}
+
+/* Log what the configuration says in vain. -ENOTSUP if that would open what it meant to close. */
+static int judge_warnings(const struct config *config)
+{
+    static const char *const closing[] = {"authusers", "excludefrom"};
+    int r = 0;
+    for (size_t i = 0; i < config->warnings_count; i++) {
+        const struct config_warning *warning = &config->warnings[i];
+        log_line("line %d: %s", warning->line, warning->text);
+        for (size_t j = 0; j < sizeof closing / sizeof *closing; j++) {
+            if (is_about(warning->text, closing[j])) r = -ENOTSUP;
+        }
+    }
+    if (r < 0) log_line("such a module would be open to everybody: not starting");
+    return r;
 }
 
 /* Command line before configuration before default; --serve alone stays on this machine. */
@@ -162,7 +183,7 @@ static int write_pid_file(const char *path, int *out_fd)
     return 0;
 }
 
-static int run(struct daemon *daemon)
+static SEAM_SUSPENDS int run(struct daemon *daemon)
 {
     const struct config *config = daemon->config;
     int pid_fd = -1;
@@ -185,7 +206,8 @@ static int run(struct daemon *daemon)
     return r;
 }
 
-static int start(const struct args *args, bool is_any_port, const struct config *config)
+static SEAM_SUSPENDS int start(
+        const struct args *args, bool is_any_port, const struct config *config)
 {
     const char *log_path = args->log_path != NULL ? args->log_path : config->log_path;
     int r = log_open(log_path);
@@ -193,7 +215,8 @@ static int start(const struct args *args, bool is_any_port, const struct config 
         fprintf(stderr, "seam-rsyncd: %s: %s\n", log_path, strerrordesc_np(-r));
         return r;
     }
-    log_warnings(config);
+    r = judge_warnings(config);
+    if (r < 0) return r;
     raise_descriptor_limit();
     keep_heap_small();
 
@@ -235,7 +258,7 @@ static bool take_port_zero(int *argc, char **argv)
     return is_found;
 }
 
-int main(int argc, char **argv)
+SEAM_SUSPENDS int main(int argc, char **argv)
 {
     bool is_any_port = take_port_zero(&argc, argv);
     struct args args = {};
