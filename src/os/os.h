@@ -49,6 +49,7 @@ void sm_os_thread_name(const char *name);
 /* Make the memory effects of all running threads of this process visible, as if each had executed
  * a full fence. False if the kernel refuses: then roles cannot be taken (sched/worker.h). */
 bool sm_os_membarrier(void);
+void sm_os_membarrier_prepare(void);
 
 /* Is this a child forked from the process that used the library first? The byte lies in a page that
  * the kernel wipes in the child; before sm_os_mark_parent() the answer is no. */

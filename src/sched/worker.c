@@ -514,6 +514,7 @@ bool sm_worker_try_hold(struct sm_worker *worker, struct sm_thread *thread)
     thread->role = &worker->role;
     /* seq_cst: pairs with the seq_cst load in sm_worker_wake(): we are awake. */
     sm_store_seq_cst(&worker->is_sleeping, 0);
+    sm_monitor_rouse(worker->runtime);
     return true;
 }
 
