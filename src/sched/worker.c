@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sched/worker.h"
 
+#include <sched.h>
 #include <stddef.h>
 
 #include "seam/time.h"
@@ -499,6 +500,7 @@ bool sm_worker_try_hold(struct sm_worker *worker, struct sm_thread *thread)
     thread->role = &worker->role;
     /* seq_cst: pairs with the seq_cst load in sm_worker_wake(): we are awake. */
     sm_store_seq_cst(&worker->is_sleeping, 0);
+    sm_monitor_rouse(worker->runtime);
     return true;
 }
 
@@ -506,9 +508,14 @@ void sm_worker_let_go(struct sm_worker *worker, struct sm_thread *thread)
 {
     sm_assert(thread->role == &worker->role);
     thread->role = NULL;
-    /* seq_cst: pairs with the CAS in sm_worker_try_hold(): it carries everything owner-only, and
+    struct sm_thread *holder = thread;
+    /* Not a plain store: a taker that contests the role sees us inside and writes us back.
+     * seq_cst: pairs with the CAS in sm_worker_try_hold(): it carries everything owner-only, and
      * orders the look at those who would drive. */
-    sm_store_seq_cst(&worker->role.holder, NULL);
+    while (!sm_cas_seq_cst(&worker->role.holder, &holder, NULL)) {
+        holder = thread;
+        (void)sched_yield();
+    }
 }
 
 struct sm_timer_heap *sm_runner_timers(struct sm_thread *thread)
