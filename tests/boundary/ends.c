@@ -147,8 +147,7 @@ ON_EVERY_RUNTIME(what_is_started_in_a_runtime_that_has_stopped_is_refused)
     CHECK_ERR(seam_spawn(seam_runtime_root(runtime), do_nothing, NULL, NULL, &task), ESHUTDOWN);
     CHECK(task == NULL);
     CHECK_ERR(seam_call(runtime, do_nothing, NULL, NULL, SEAM_FOREVER), ESHUTDOWN);
-    CHECK_ERR(seam_call_owned(
-                      runtime, do_nothing, &destroyed, count_destroyed, NULL, SEAM_FOREVER),
+    CHECK_ERR(seam_call_owned(runtime, do_nothing, &destroyed, count_destroyed, NULL, SEAM_FOREVER),
             ESHUTDOWN);
     CHECK_EQ(destroyed, 1);
     CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
@@ -343,8 +342,8 @@ static int give_up(void *arg)
     /* With a deadline only, the job might not have begun when it passes. */
     int r = -ETIMEDOUT;
     while (r == -ETIMEDOUT && seam_await_fd(job->begun.fds[0], SEAM_READABLE, SEAM_NOW) < 0) {
-        r = seam_block_owned(block_at_the_gate, job, note_destroyed, NULL,
-                seam_after(20 * SEAM_MILLISECOND));
+        r = seam_block_owned(
+                block_at_the_gate, job, note_destroyed, NULL, seam_after(20 * SEAM_MILLISECOND));
         CHECK_EQ(r, -ETIMEDOUT);
         if (seam_await_fd(job->begun.fds[0], SEAM_READABLE, SEAM_NOW) < 0) {
             gate_pass(&job->destroyed); /* it never ran, and was given back */

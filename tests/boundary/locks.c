@@ -51,7 +51,6 @@ ON_EVERY_RUNTIME(a_task_that_sends_into_a_full_channel_is_suspended)
     }
 }
 
-
 static void *send_from_a_thread(void *arg)
 {
     CHECK_OK(send_all(arg));
