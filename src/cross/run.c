@@ -101,6 +101,16 @@ static void dispose_handles(struct sm_scope *root)
     }
 }
 
+/* Who reads the figures must not meet the pool when it goes. */
+static struct sm_pool *withdraw_pool(seam_runtime *runtime)
+{
+    sm_lock(&runtime->lock);
+    struct sm_pool *pool = runtime->pool;
+    runtime->pool = NULL;
+    sm_unlock(&runtime->lock);
+    return pool;
+}
+
 /* With the stop mutex held: nobody else is here. */
 static int stop_alone(seam_runtime *runtime, int64_t deadline_ns)
 {
@@ -113,8 +123,7 @@ static int stop_alone(seam_runtime *runtime, int64_t deadline_ns)
         r = wait_until_empty(thread, runtime, deadline_ns);
         if (r == 0) {
             dispose_handles(sm_runtime_root(runtime));
-            (void)sm_pool_end(runtime->pool, seam_after(runtime->grace_ns));
-            runtime->pool = NULL;
+            (void)sm_pool_end(withdraw_pool(runtime), seam_after(runtime->grace_ns));
             sm_runtime_end(runtime);
         }
     }
@@ -140,7 +149,7 @@ int seam_runtime_stop(seam_runtime *runtime, int64_t deadline_ns)
     if (thread == NULL) return -EOWNERDEAD;
     bool inside = is_inside(thread, runtime);
     bool is_task = thread->task != NULL;
-    if (inside) sm_runtime_refuse(runtime);
+    sm_runtime_refuse(runtime); /* whatever becomes of us: the caller may be cancelled */
     sm_leave();
     if (inside) return -EINPROGRESS;
     if (is_task) {
@@ -276,5 +285,7 @@ struct seam_scope *seam_runtime_root(seam_runtime *runtime)
 void seam_runtime_stats_read(seam_runtime *runtime, struct seam_runtime_stats *out_stats)
 {
     sm_runtime_stats_read(runtime, out_stats);
+    sm_lock(&runtime->lock);
     out_stats->blockers = runtime->pool != NULL ? sm_pool_thread_count(runtime->pool) : 0;
+    sm_unlock(&runtime->lock);
 }

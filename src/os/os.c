@@ -198,6 +198,8 @@ bool sm_os_membarrier(void)
 static unsigned char plain_mark = 1;
 const volatile unsigned char *sm_os_parent_mark = &plain_mark;
 
+_Atomic(bool) sm_os_is_parent_marked;
+
 /* Where no page can be wiped, the fork tells. Children made by a bare clone() then go unnoticed. */
 static void unmark_child(void)
 {
@@ -207,6 +209,7 @@ static void unmark_child(void)
 static void mark_parent_once(void)
 {
     if (__libc_single_threaded) sm_os_membarrier_prepare();
+    sm_store_relaxed(&sm_os_is_parent_marked, true); /* relaxed: only the asker's own mark counts */
     unsigned char *page = real_map(PAGE_BYTES);
     if (page != NULL && madvise(page, PAGE_BYTES, MADV_WIPEONFORK) == 0) {
         page[0] = 1;

@@ -55,6 +55,9 @@ void sm_os_membarrier_prepare(void);
  * the kernel wipes in the child; before sm_os_mark_parent() the answer is no. */
 extern const volatile unsigned char *sm_os_parent_mark;
 void sm_os_mark_parent(void);
+
+/* Has sm_os_mark_parent() done its work? For paths on which a call is too much. */
+extern _Atomic(bool) sm_os_is_parent_marked;
 static inline bool sm_os_is_forked_child(void)
 {
     return *sm_os_parent_mark == 0;

@@ -169,5 +169,7 @@ void sm_monitor_stop(struct seam_runtime *runtime)
     sm_store_release(&monitor->signal, SM_SIGNAL_END);
     sm_os.futex_wake(&monitor->signal, 1);
     (void)pthread_join(monitor->thread, NULL);
+    sm_lock(&runtime->lock);
     monitor->has_thread = false;
+    sm_unlock(&runtime->lock);
 }

@@ -2,6 +2,7 @@
 #include "sched/runtime.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,7 +70,7 @@ static void *thread_main(void *arg)
         if (!wait_for_role(runtime, thread)) break;
         sm_store_relaxed(&thread->inside, 1); /* relaxed: as above */
     }
-    thread->role = NULL;
+    if (thread->role != NULL) sm_worker_let_go(sm_worker_of(thread), thread);
     return NULL;
 }
 
@@ -196,6 +197,7 @@ int sm_runtime_new(
 
     struct seam_runtime *runtime = calloc(1, sizeof *runtime);
     if (runtime == NULL) return -ENOMEM;
+    sm_os_mark_parent(); /* our threads will, but a fork may come first */
     set_options(runtime, options, drive);
     runtime->stack_class = stack_class;
     sm_list_init(&runtime->spares);
@@ -249,7 +251,16 @@ void sm_runtime_end(struct seam_runtime *runtime)
     for (uint32_t i = 0; i < runtime->thread_count; i++) {
         (void)pthread_join(runtime->threads[i], NULL);
     }
+    /* A caller whose task was the last may still be on its way out of the first worker's loop, and
+     * one that polls may be in it. From here on nobody gets the role. */
+    struct sm_thread *thread = sm_thread_self();
+    while (runtime->is_driven && !sm_worker_try_hold(&runtime->workers[0], thread)) {
+        (void)sched_yield();
+    }
+    thread->role = NULL;
+    sm_lock(&runtime->lock);
     runtime->thread_count = 0;
+    sm_unlock(&runtime->lock);
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
         sm_worker_wait_for_senders(&runtime->workers[i]);
         sm_worker_fini(&runtime->workers[i]);
@@ -297,7 +308,8 @@ void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_sta
         stats.polls += sm_load_relaxed(&from->polls);
         stats.parks += sm_load_relaxed(&from->parks);
     }
-    stats.tasks_live = stats.tasks_spawned - finished;
+    /* Tasks may have been spawned and finished since the first figure was read. */
+    stats.tasks_live = stats.tasks_spawned > finished ? stats.tasks_spawned - finished : 0;
     sm_lock(&runtime->lock);
     stats.threads = runtime->thread_count + (runtime->monitor.has_thread ? 1 : 0);
     sm_unlock(&runtime->lock);

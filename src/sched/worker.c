@@ -96,7 +96,11 @@ static struct sm_stack *take_stack(struct sm_worker *worker, unsigned stack_clas
     if (sm_likely(stack != NULL)) {
         cache->free = stack->next;
         cache->free_count--;
-        cache->credits++;
+        /* Who spawns from outside brings credits and never takes any back. */
+        if (++cache->credits >= 2 * CREDIT_BATCH) {
+            sm_stack_unreserve((enum sm_stack_class)stack_class, CREDIT_BATCH);
+            cache->credits -= CREDIT_BATCH;
+        }
         return stack;
     }
     return sm_stack_take_reserved((enum sm_stack_class)stack_class);
@@ -332,8 +336,10 @@ static void look_around(struct sm_worker *worker, int64_t now_ns)
 {
     worker->looked_ns = now_ns;
     (void)sm_timer_fire_due(&worker->timers, now_ns);
-    sm_count_relaxed(&worker->stats.polls, 1);
-    (void)sm_poller_wait(&worker->poller, 0);
+    if (sm_poller_has_watched(&worker->poller)) {
+        sm_count_relaxed(&worker->stats.polls, 1);
+        (void)sm_poller_wait(&worker->poller, 0);
+    }
     /* What has waited for a whole quantum is worth another worker's wake-up; less is not. */
     if (sm_ring_count(&worker->ring) > 0) (void)sm_runtime_wake_idle(worker->runtime);
 }
@@ -522,9 +528,14 @@ void sm_worker_let_go(struct sm_worker *worker, struct sm_thread *thread)
 {
     sm_assert(thread->role == &worker->role);
     thread->role = NULL;
-    /* seq_cst: pairs with the CAS in sm_worker_try_hold(): it carries everything owner-only, and
+    struct sm_thread *holder = thread;
+    /* Not a plain store: a taker that contests the role sees us inside and writes us back.
+     * seq_cst: pairs with the CAS in sm_worker_try_hold(): it carries everything owner-only, and
      * orders the look at those who would drive. */
-    sm_store_seq_cst(&worker->role.holder, NULL);
+    while (!sm_cas_seq_cst(&worker->role.holder, &holder, NULL)) {
+        holder = thread;
+        (void)sched_yield();
+    }
 }
 
 struct sm_timer_heap *sm_runner_timers(struct sm_thread *thread)
