@@ -136,7 +136,7 @@ struct stop {
     int64_t deadline_ns;
 };
 
-static int stop_as_thread(void *arg)
+SEAM_SUSPENDS static int stop_as_thread(void *arg)
 {
     const struct stop *stop = arg;
     return seam_runtime_stop(stop->runtime, stop->deadline_ns);
@@ -182,7 +182,7 @@ struct run {
     void *arg;
 };
 
-static int run_as_thread(void *arg)
+SEAM_SUSPENDS static int run_as_thread(void *arg)
 {
     const struct run *run = arg;
     seam_runtime *runtime = NULL;

@@ -81,7 +81,7 @@ unsigned sm_fd_take_ready(struct sm_fd *entry, unsigned events)
     uint32_t ready = sm_load_relaxed(&entry->ready);
     unsigned ended = ready >> 2 & events;
     if ((ready & events) == 0) return ended;
-    /* seq_cst: pairs with the seq_cst OR in sm_fd_set_ready(): clear first, then the system call; an
+    /* seq_cst: pairs with the seq_cst OR in sm_fd_put_ready(): clear first, then the system call; an
      * edge that comes after the clearing is seen by the next to take. */
     return (sm_and_seq_cst(&entry->ready, ~events) & events) | ended;
 }
@@ -196,18 +196,25 @@ int sm_fd_forget(int fd)
     return was_adopted ? 0 : -EBADF;
 }
 
+static void forget_in_page(struct sm_fd *page, const struct sm_poller *poller)
+{
+    for (int i = 0; i < PAGE_ENTRIES; i++) {
+        struct sm_fd *entry = &page[i];
+        sm_lock(&entry->lock);
+        if (entry->poller == poller) {
+            entry->poller = NULL;
+            entry->generation++;
+            sm_fd_put_ready(entry, SM_FD_READABLE | SM_FD_WRITABLE);
+        }
+        sm_unlock(&entry->lock);
+    }
+}
+
 void sm_fd_forget_poller(const struct sm_poller *poller)
 {
     for (int i = 0; i < PAGES; i++) {
-        struct sm_fd *page = sm_load_acquire(&pages[i]); /* acquire: pairs with add_page() */
-        for (int j = 0; page != NULL && j < PAGE_ENTRIES; j++) {
-            sm_lock(&page[j].lock);
-            if (page[j].poller == poller) {
-                page[j].poller = NULL;
-                page[j].generation++;
-                sm_fd_put_ready(&page[j], SM_FD_READABLE | SM_FD_WRITABLE);
-            }
-            sm_unlock(&page[j].lock);
-        }
+        struct sm_fd *page =
+                sm_load_acquire(&pages[i]); /* acquire: pairs with the CAS in add_page() */
+        if (page != NULL) forget_in_page(page, poller);
     }
 }

@@ -15,6 +15,7 @@
 #include "seam/time.h"
 
 #include "base/auto.h"
+#include "base/cast.h"
 #include "io/fd.h"
 #include "sched/worker.h"
 #include "task/scope.h"
@@ -97,20 +98,28 @@ static ssize_t try_once(const struct transfer *transfer, const struct sm_fd *ent
     return n;
 }
 
+/* Try if it is worth trying: what moved, -EAGAIN, or another error. */
+static ssize_t try_if_ready(const struct transfer *transfer, struct sm_fd *entry, bool insists)
+{
+    unsigned event = transfer->writes ? SM_FD_WRITABLE : SM_FD_READABLE;
+    if (sm_fd_take_ready(entry, event) == 0 && !insists) return -EAGAIN;
+
+    ssize_t n = try_once(transfer, entry);
+    /* A socket that moved less than it was asked for has no more, until the next edge. The end of
+     * the stream stays. */
+    bool has_more = n == (ssize_t)transfer->bytes || (n == 0 && !transfer->writes);
+    if (has_more) sm_fd_put_ready(entry, event);
+    return n;
+}
+
 /* One read or write that moves something, waiting for it. */
 static ssize_t move_some(const struct transfer *transfer, struct sm_fd *entry, int64_t deadline_ns)
 {
     unsigned event = transfer->writes ? SM_FD_WRITABLE : SM_FD_READABLE;
     for (;;) {
         if (sm_party_is_cancelled(sm_thread_party(sm_thread_self()))) return -ECANCELED;
-        if (sm_fd_take_ready(entry, event) != 0 || deadline_ns <= SEAM_NOW) {
-            ssize_t n = try_once(transfer, entry);
-            /* A socket that gave less than it was asked for has no more, until the next edge. */
-            if (n == (ssize_t)transfer->bytes || (n >= 0 && !transfer->writes && n == 0)) {
-                sm_fd_put_ready(entry, event);
-            }
-            if (n != -EAGAIN) return n;
-        }
+        ssize_t n = try_if_ready(transfer, entry, deadline_ns <= SEAM_NOW);
+        if (n != -EAGAIN) return n;
         int r = sm_wait_refused(deadline_ns);
         if (r == 0) r = sm_fd_wait(transfer->fd, entry, event, deadline_ns);
         if (r < 0) return r;
@@ -138,7 +147,7 @@ static ssize_t write_all(
         const struct transfer transfer = {
                 .fd = fd,
                 .writes = true,
-                .buf = (char *)(uintptr_t)buf + done, /* only read */
+                .buf = (char *)sm_drop_const(buf) + done, /* only read */
                 .bytes = bytes - done,
         };
         ssize_t n = move_some(&transfer, entry, deadline_ns);

@@ -182,8 +182,9 @@ static _Atomic(int) membarrier_state; /* 0 not tried, 1 works, -1 refused */
 
 void sm_os_membarrier_prepare(void)
 {
-    if (sm_load_relaxed(&membarrier_state) != 0)
-        return; /* relaxed: registering twice is harmless */
+    /* relaxed: registering twice is harmless. */
+    if (sm_load_relaxed(&membarrier_state) != 0) return;
+
     long r = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
     sm_store_relaxed(&membarrier_state, r == 0 ? 1 : -1); /* relaxed: as above */
 }

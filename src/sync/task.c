@@ -106,9 +106,8 @@ static int make(struct sm_thread *thread, struct sm_worker *own, const struct pl
 static int spawn(struct sm_thread *thread, const struct plan *plan, seam_task **out_task)
 {
     struct seam_runtime *runtime = plan->home->runtime;
-    struct sm_worker *own = NULL;
-    if (thread->role != NULL && sm_worker_of(thread)->runtime == runtime)
-        own = sm_worker_of(thread);
+    struct sm_worker *own = thread->role != NULL ? sm_worker_of(thread) : NULL;
+    if (own != NULL && own->runtime != runtime) own = NULL;
 
     struct sm_task *task = NULL;
     int r = make(thread, own, plan, &task);

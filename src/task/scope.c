@@ -125,30 +125,35 @@ static struct sm_scope *first_child(struct sm_scope *scope)
     return link == NULL ? NULL : sm_container_of(link, struct sm_scope, in_parent);
 }
 
-/* Walk the tree below top, which is locked, with the locks of the path held. A scope that was
- * cancelled before has cancelled everything below it already. */
+/* The next scope at or after child, its lock taken, that was not cancelled before; NULL at the end of
+ * the list. One that was has cancelled everything below it already. Under the parent's lock. */
+static struct sm_scope *cancel_next(struct sm_scope *child)
+{
+    while (child != NULL) {
+        sm_lock(&child->lock);
+        if (cancel_here(child)) return child;
+        struct sm_scope *passed = child;
+        child = next_sibling(passed);
+        sm_unlock(&passed->lock);
+    }
+    return NULL;
+}
+
+/* Walk the tree below top, which is locked, with the locks of the path held: down if there is a
+ * scope below, else on, else up. */
 static void cancel_below(struct sm_scope *top)
 {
     struct sm_scope *scope = top;
-    struct sm_scope *child = first_child(top);
     for (;;) {
-        while (child != NULL) {
-            sm_lock(&child->lock);
-            if (cancel_here(child)) {
-                scope = child;
-                child = first_child(scope);
-            } else {
-                struct sm_scope *done = child;
-                child = next_sibling(done);
-                sm_unlock(&done->lock);
-            }
+        struct sm_scope *next = cancel_next(first_child(scope));
+        while (next == NULL) {
+            if (scope == top) return;
+            struct sm_scope *done = scope;
+            scope = done->parent;
+            next = cancel_next(next_sibling(done));
+            sm_unlock(&done->lock);
         }
-        if (scope == top) return;
-
-        struct sm_scope *done = scope;
-        scope = done->parent;
-        child = next_sibling(done);
-        sm_unlock(&done->lock);
+        scope = next;
     }
 }
 

@@ -22,6 +22,7 @@
 #include "seam/attr.h"
 #include "seam/scope.h"
 
+#include "base/cast.h"
 #include "base/list.h"
 #include "os/lock.h"
 #include "task/party.h"
@@ -58,7 +59,7 @@ _Static_assert(sizeof(struct sm_scope) <= sizeof(struct seam_scope), "see seam/s
 
 static inline struct sm_scope *sm_scope_of(const struct seam_scope *scope)
 {
-    return (struct sm_scope *)(uintptr_t)scope;
+    return sm_drop_const(scope); /* the runtime's own memory behind the public type */
 }
 
 /* Does a runtime that stops wait for the scope? It need not where no tasks are spawned into it. */

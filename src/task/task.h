@@ -26,6 +26,7 @@
 #include "seam/attr.h"
 
 #include "arch/context.h"
+#include "base/cast.h"
 #include "base/list.h"
 #include "os/lock.h"
 #include "os/stack.h"
@@ -77,7 +78,7 @@ void sm_task_finish(struct sm_task *task);
 
 static inline struct sm_task *sm_task_of(const seam_task *task)
 {
-    return (struct sm_task *)(uintptr_t)task;
+    return sm_drop_const(task); /* the runtime's own memory behind the public type */
 }
 
 /* Who waits when this thread does. */
