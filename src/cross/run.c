@@ -97,7 +97,7 @@ static void dispose_handles(struct sm_scope *root)
     struct sm_list *link = NULL;
     while ((link = sm_list_first(&root->tasks)) != NULL) {
         sm_list_remove(link);
-        sm_task_dispose(sm_container_of(link, struct sm_task, in_home));
+        sm_task_dispose(sm_container_of(link, struct sm_task, in_home), sm_thread_self());
     }
 }
 
@@ -113,9 +113,9 @@ static int stop_alone(seam_runtime *runtime, int64_t deadline_ns)
         r = wait_until_empty(thread, runtime, deadline_ns);
         if (r == 0) {
             dispose_handles(sm_runtime_root(runtime));
-            sm_runtime_end(runtime);
-            sm_pool_end(runtime->pool, seam_after(runtime->grace_ns));
+            (void)sm_pool_end(runtime->pool, seam_after(runtime->grace_ns));
             runtime->pool = NULL;
+            sm_runtime_end(runtime);
         }
     }
     sm_leave();

@@ -29,7 +29,7 @@ static int64_t timespec_ns(const struct timespec *time)
 
 int64_t sm_os_clock_ns(clockid_t clock)
 {
-    struct timespec time;
+    struct timespec time = {}; /* the clock of a thread that has ended cannot be read */
     (void)clock_gettime(clock, &time);
     return timespec_ns(&time);
 }

@@ -53,8 +53,8 @@ static struct sighting look_at(struct sm_worker *worker, struct sm_thread *holde
 /* Was the thread kept off the CPU only by others who wanted it, since the sighting? */
 static bool is_blocked(const struct sighting *then, struct sighting *now)
 {
-    now->cpu_ns = sm_os_clock_ns(now->holder->cpu_clock);
-    now->run_delay_ns = sm_os_run_delay_ns(now->holder->tid);
+    now->cpu_ns = sm_os_clock_ns(sm_load_relaxed(&now->holder->cpu_clock));
+    now->run_delay_ns = sm_os_run_delay_ns(sm_load_relaxed(&now->holder->tid));
     if (then->looks == 0) return false;
     return now->cpu_ns - then->cpu_ns < CPU_SLACK_NS
             && now->run_delay_ns - then->run_delay_ns < CPU_SLACK_NS;
@@ -75,8 +75,9 @@ static void hand_over(struct sm_worker *worker, struct sm_thread *holder)
 
 static void watch(struct sm_worker *worker, struct sighting *seen, int64_t now_ns)
 {
-    /* relaxed: the CAS in sm_role_take() checks it. Records of threads are never unmapped. */
-    struct sm_thread *holder = sm_load_relaxed(&worker->role.holder);
+    /* acquire: pairs with the release in thread_main() and sm_runtime_give_role(). It carries the
+     * thread's record, which is never unmapped; whether it still holds the role, the CAS decides. */
+    struct sm_thread *holder = sm_load_acquire(&worker->role.holder);
     if (holder == NULL || holder == SM_ROLE_CONTESTED || sm_load_relaxed(&holder->inside) != 0) {
         seen->looks = 0;
         return;

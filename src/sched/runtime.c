@@ -57,9 +57,9 @@ static void *thread_main(void *arg)
     char name[16] = "";
     (void)snprintf(name, sizeof name, "%s-%u", runtime->name, start.worker->index);
     sm_os_thread_name(name);
-    (void)sm_overflow_thread_begin();
 
     struct sm_thread *thread = sm_thread_self();
+    sm_thread_prepare_to_run(thread);
     sm_store_relaxed(&thread->inside, 1); /* relaxed: nobody knows us before we hold a role */
     thread->role = &start.worker->role;
     /* release: pairs with the acquire in sm_enter_slow() and the CAS in sm_role_take(). */
@@ -70,7 +70,6 @@ static void *thread_main(void *arg)
         sm_store_relaxed(&thread->inside, 1); /* relaxed: as above */
     }
     thread->role = NULL;
-    sm_overflow_thread_end();
     return NULL;
 }
 
@@ -252,6 +251,7 @@ void sm_runtime_end(struct seam_runtime *runtime)
     }
     runtime->thread_count = 0;
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
+        sm_worker_wait_for_senders(&runtime->workers[i]);
         sm_worker_fini(&runtime->workers[i]);
     }
     /* release: pairs with the acquire in seam_runtime_stop(). */
@@ -394,7 +394,8 @@ void sm_runner_drive_retire(struct sm_thread *thread, struct seam_runtime *runti
     sm_lock(&runtime->lock);
     sm_list_remove(&thread->driving);
     sm_unlock(&runtime->lock);
-    /* If we were told and are leaving instead, somebody else must be. */
+    /* If we were told and are leaving instead, somebody else must be.
+     * seq_cst: pairs with the store in sm_worker_let_go(). */
     if (sm_load_seq_cst(&runtime->workers[0].role.holder) == NULL) tell_a_driver(runtime);
 }
 
@@ -416,6 +417,7 @@ bool sm_runner_drive(struct sm_thread *thread, struct seam_runtime *runtime)
     if (!change_flags(party, 0, SM_PARTY_RETRY)) return false;
     if (!sm_worker_try_hold(worker, thread)) return false;
 
+    sm_thread_prepare_to_run(thread);
     bool is_done = false;
     if (change_flags(party, SM_PARTY_DRIVES, 0)) {
         sm_store_relaxed(&thread->inside, 1); /* relaxed: published with the role */
@@ -447,6 +449,7 @@ int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread)
     thread->task = NULL;
     int r = -EBUSY;
     if (sm_worker_try_hold(worker, thread)) {
+        if (task == NULL) sm_thread_prepare_to_run(thread);
         r = sm_worker_run_some(thread, LIMIT_NS) ? 1 : 0;
         sm_worker_rest(worker);
         sm_worker_let_go(worker, thread);

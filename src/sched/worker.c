@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sched/worker.h"
 
+#include <sched.h>
 #include <stddef.h>
 
 #include "seam/time.h"
@@ -68,6 +69,7 @@ void sm_worker_fini(struct sm_worker *worker)
         }
         sm_stack_unreserve((enum sm_stack_class) class, cache->credits);
     }
+    sm_task_empty_cache(&worker->role);
     sm_fd_forget_poller(&worker->poller);
     sm_poller_fini(&worker->poller);
 }
@@ -103,6 +105,7 @@ static struct sm_stack *take_stack(struct sm_worker *worker, unsigned stack_clas
 static void give_stack(struct sm_worker *worker, struct sm_stack *stack)
 {
     struct sm_stack_cache *cache = &worker->stacks[stack->class];
+    sm_stack_check(stack);
     stack->owner = NULL;
     if (cache->free_count == CACHED_STACKS_MAX) {
         sm_stack_put(stack);
@@ -287,8 +290,20 @@ void sm_worker_wake(struct sm_worker *worker)
 
 void sm_worker_send(struct sm_worker *worker, struct sm_task *task)
 {
+    /* Until it is pushed, the task keeps the runtime from ending; from then on, this count does. */
+    (void)sm_add_relaxed(&worker->senders, 1); /* relaxed: published by the push */
     sm_inbox_push(&worker->inbox, task);
     sm_worker_wake(worker);
+    /* acq_rel: pairs with the acquire in sm_worker_wait_for_senders(). It is our last touch. */
+    (void)sm_sub_acq_rel(&worker->senders, 1);
+}
+
+void sm_worker_wait_for_senders(struct sm_worker *worker)
+{
+    /* acquire: pairs with the decrement in sm_worker_send(). */
+    while (sm_load_acquire(&worker->senders) != 0) {
+        (void)sched_yield();
+    }
 }
 
 void sm_runner_ready(struct sm_task *task)

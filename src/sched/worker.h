@@ -68,6 +68,7 @@ struct sm_worker {
     struct sm_worker_stats stats;
     struct sm_ring ring;
     _Alignas(64) struct sm_inbox inbox;
+    _Atomic(uint32_t) senders;     /* other threads between push and wake: the worker must stay */
     _Atomic(uint32_t) is_sleeping; /* in the kernel, or on the way: wake it after pushing */
     struct sm_timer_heap timers;
     struct sm_clock_heap clock_heap;
@@ -105,6 +106,9 @@ void sm_worker_let_go(struct sm_worker *worker, struct sm_thread *thread);
 
 /* Give a task that has not begun to this worker; or one that has, which it is bound to. Any thread.*/
 void sm_worker_send(struct sm_worker *worker, struct sm_task *task);
+
+/* There are no tasks left: wait until nobody is in sm_worker_send(). */
+void sm_worker_wait_for_senders(struct sm_worker *worker);
 
 /* Queue a task that has not begun. The holder only. */
 void sm_worker_push_fresh(struct sm_worker *worker, struct sm_task *task);

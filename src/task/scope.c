@@ -167,26 +167,12 @@ void sm_scope_cancel(struct sm_scope *scope)
     sm_unlock(&scope->lock);
 }
 
-void sm_scope_add_task(struct sm_scope *scope, struct sm_task *task)
+struct sm_party *sm_scope_count_down(struct sm_scope *scope)
 {
-    sm_lock(&scope->lock);
-    sm_list_push_back(&scope->tasks, &task->in_home);
-    scope->live++;
-    sm_unlock(&scope->lock);
-}
-
-struct sm_party *sm_scope_task_ended(struct sm_scope *scope, struct sm_task *task)
-{
-    struct sm_party *ender = NULL;
-    sm_lock(&scope->lock);
-    if (task != NULL) sm_list_remove(&task->in_home);
     scope->live--;
-    if (scope->live == 0 && scope->ender != NULL && sm_list_is_empty(&scope->guests)
-            && sm_party_claim(scope->ender->party)) {
-        ender = scope->ender->party;
-    }
-    sm_unlock(&scope->lock);
-    return ender;
+    bool is_empty = scope->live == 0 && sm_list_is_empty(&scope->guests);
+    if (!is_empty || scope->ender == NULL || !sm_party_claim(scope->ender->party)) return NULL;
+    return scope->ender->party;
 }
 
 void sm_scope_forget_task(struct sm_scope *scope, struct sm_task *task)
