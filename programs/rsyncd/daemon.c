@@ -228,8 +228,11 @@ static int open_listener(struct daemon *daemon)
     struct sockaddr_storage bound = {};
     socklen_t len = sizeof bound;
     if (getsockname(fd, (struct sockaddr *)&bound, &len) < 0) return sm_neg_errno();
-    in_port_t port = bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                                 : ((struct sockaddr_in *)&bound)->sin_port;
+    struct sockaddr_in6 in6;
+    struct sockaddr_in in;
+    memcpy(&in6, &bound, sizeof in6);
+    memcpy(&in, &bound, sizeof in);
+    in_port_t port = bound.ss_family == AF_INET6 ? in6.sin6_port : in.sin_port;
     daemon->listen_fd = fd;
     printf("seam-rsyncd: listening on %s port %d\n", address, ntohs(port));
     (void)fflush(stdout);

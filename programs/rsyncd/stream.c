@@ -115,32 +115,35 @@ static int64_t idle_deadline(const struct stream *stream)
     return stream->timeout_ns == 0 ? SEAM_FOREVER : stream->active_ns + stream->timeout_ns;
 }
 
+/* The socket takes no more. Wait until it does, and meanwhile take in what the peer says. */
+static SEAM_SUSPENDS int await_room(struct stream *stream)
+{
+    const struct buf *into = stream->reads_frames ? &stream->raw : &stream->in;
+    bool can_drain = !stream->is_ended && buf_room(into) > 0;
+    unsigned events = SEAM_WRITABLE | (can_drain ? SEAM_READABLE : 0u);
+    int r = seam_await_fd(stream->fd, events, idle_deadline(stream));
+    if (r < 0) return r;
+    if (!can_drain || (r & SEAM_READABLE) == 0) return 0;
+
+    ssize_t n = take_input(stream);
+    return n < 0 && n != -EAGAIN ? (int)n : 0;
+}
+
 SEAM_SUSPENDS int stream_flush(struct stream *stream)
 {
     end_frame(stream);
-    if (stream->out.error < 0) return stream->out.error;
-
-    while (stream->out.len > 0) {
+    int r = stream->out.error;
+    while (r == 0 && stream->out.len > 0) {
         ssize_t n = seam_write(stream->fd, buf_data(&stream->out), stream->out.len, SEAM_NOW);
         if (n > 0) {
             buf_drop(&stream->out, (size_t)n);
             stream->written_bytes += n;
             stream->active_ns = stream->spoke_ns = seam_now_ns();
-            continue;
+        } else {
+            r = n == -EAGAIN ? await_room(stream) : n < 0 ? (int)n : -EPIPE;
         }
-        if (n != -EAGAIN) return n < 0 ? (int)n : -EPIPE;
-
-        const struct buf *into = stream->reads_frames ? &stream->raw : &stream->in;
-        bool can_drain = !stream->is_ended && buf_room(into) > 0;
-        unsigned events = SEAM_WRITABLE | (can_drain ? SEAM_READABLE : 0u);
-        int r = seam_await_fd(stream->fd, events, idle_deadline(stream));
-        if (r < 0) return r;
-        if (!can_drain || (r & SEAM_READABLE) == 0) continue;
-
-        n = take_input(stream);
-        if (n < 0 && n != -EAGAIN) return (int)n;
     }
-    return 0;
+    return r;
 }
 
 SEAM_SUSPENDS int stream_spill(struct stream *stream)
@@ -209,29 +212,31 @@ static SEAM_SUSPENDS int await_input(struct stream *stream)
     }
 }
 
+/* Bytes from the socket, waiting for them. How many, or an error; -EPIPE at the end. */
+static SEAM_SUSPENDS ssize_t await_bytes(struct stream *stream)
+{
+    const struct buf *into = stream->reads_frames ? &stream->raw : &stream->in;
+    /* Nothing allocated yet: the client is only connected. Do not pay for it before it speaks. */
+    ssize_t n = into->capacity == 0 ? -EAGAIN : take_input(stream);
+    while (n == -EAGAIN) {
+        int r = await_input(stream);
+        if (r < 0) return r;
+        n = take_input(stream);
+    }
+    return n == 0 ? -EPIPE : n;
+}
+
 SEAM_SUSPENDS int stream_fill(struct stream *stream, struct fault *fault)
 {
-    for (;;) {
-        if (buf_room(&stream->in) == 0) return -EMSGSIZE;
+    if (buf_room(&stream->in) == 0) return -EMSGSIZE;
 
-        if (stream->reads_frames) {
-            int r = unframe(stream, fault);
-            if (r != 0) return r < 0 ? r : 0;
-        }
-        if (stream->is_ended) return -EPIPE;
-
-        const struct buf *into = stream->reads_frames ? &stream->raw : &stream->in;
-        /* Nothing allocated yet: the client is only connected. Do not pay for it before it speaks. */
-        ssize_t n = into->capacity == 0 ? -EAGAIN : take_input(stream);
-        if (n == -EAGAIN) {
-            int r = await_input(stream);
-            if (r < 0) return r;
-            n = take_input(stream);
-        }
-        if (n < 0 && n != -EAGAIN) return (int)n;
-        if (n == 0) return -EPIPE;
-        if (n > 0 && !stream->reads_frames) return 0;
+    int r = stream->reads_frames ? unframe(stream, fault) : 0;
+    while (r == 0) {
+        ssize_t n = stream->is_ended ? -EPIPE : await_bytes(stream);
+        if (n < 0) return (int)n;
+        r = stream->reads_frames ? unframe(stream, fault) : 1;
     }
+    return r < 0 ? r : 0;
 }
 
 SEAM_SUSPENDS void stream_linger(struct stream *stream, int64_t deadline_ns)

@@ -79,7 +79,8 @@ int walk_below(const struct walk *walk, uint32_t base, const char *name, char *o
 
     memcpy(out, dir, dir_len);
     if (has_slash) out[dir_len++] = '/';
-    memcpy(out + dir_len, name, name_len + 1);
+    memcpy(out + dir_len, name, name_len);
+    out[dir_len + name_len] = '\0';
     return 0;
 }
 

@@ -132,7 +132,7 @@ static int32_t note_origin(struct walk *walk, const struct stat *st)
     }
     int r = walk_grow((void **)&walk->origins, &walk->origins_capacity, walk->origins_count,
             sizeof *walk->origins);
-    if (r < 0) return r;
+    if (r < 0 || walk->origins == NULL) return -ENOMEM;
     walk->origins[walk->origins_count] = (struct walk_origin){.base = walk->base, .group = group};
     return (int32_t)walk->origins_count++;
 }

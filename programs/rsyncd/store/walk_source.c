@@ -217,7 +217,7 @@ static int add_implied(struct walk *walk, const char *name)
         if (end < parent_len && name[end] != '/') continue;
         memcpy(walk->path, name, end);
         walk->path[end] = '\0';
-        struct stat st;
+        struct stat st = {};
         int r = walk_below(walk, walk->base, walk->path, walk->below);
         if (r == 0) r = stat_source(walk, true, &st);
         if (r < 0) continue; /* the source itself will tell */
@@ -286,7 +286,7 @@ int walk_begin_source(struct walk *walk, const struct walk_source *source)
 
     bool is_contents = source->wants_contents || strcmp(name, ".") == 0;
     (void)snprintf(walk->path, WALK_PATH_BYTES, "%s", name);
-    struct stat st;
+    struct stat st = {};
     r = walk_below(walk, walk->base, walk->path, walk->below);
     if (r == 0) r = stat_source(walk, is_contents, &st);
     if (r < 0) {
