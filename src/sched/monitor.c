@@ -75,8 +75,9 @@ static void hand_over(struct sm_worker *worker, struct sm_thread *holder)
 
 static void watch(struct sm_worker *worker, struct sighting *seen, int64_t now_ns)
 {
-    /* relaxed: the CAS in sm_role_take() checks it. Records of threads are never unmapped. */
-    struct sm_thread *holder = sm_load_relaxed(&worker->role.holder);
+    /* acquire: pairs with the release of whoever gave it the role (thread_main(), and so on). It
+     * carries the thread's record, which is never unmapped; sm_role_take() checks that it holds. */
+    struct sm_thread *holder = sm_load_acquire(&worker->role.holder);
     if (holder == NULL || holder == SM_ROLE_CONTESTED || sm_load_relaxed(&holder->inside) != 0) {
         seen->looks = 0;
         return;
@@ -174,5 +175,7 @@ void sm_monitor_stop(struct seam_runtime *runtime)
     sm_store_release(&monitor->signal, SM_SIGNAL_END);
     sm_os.futex_wake(&monitor->signal, 1);
     (void)pthread_join(monitor->thread, NULL);
+    sm_lock(&runtime->lock);
     monitor->has_thread = false;
+    sm_unlock(&runtime->lock);
 }
