@@ -416,6 +416,8 @@ bool sm_runner_drive(struct sm_thread *thread, struct seam_runtime *runtime)
     struct sm_party *party = &thread->party;
     if (!change_flags(party, 0, SM_PARTY_RETRY)) return false;
     if (!sm_worker_try_hold(worker, thread)) return false;
+    /* The monitor may have gone to sleep while nobody held the role. */
+    sm_monitor_rouse(runtime);
 
     bool is_done = false;
     if (change_flags(party, SM_PARTY_DRIVES, 0)) {
