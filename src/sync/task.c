@@ -123,8 +123,8 @@ static int wait_for_end(struct sm_thread *thread, struct sm_task *task, int64_t 
     if (sm_party_is_cancelled(party)) return -ECANCELED;
 
     sm_lock(&task->lock);
-    int r = task->stage == SM_TASK_FINISHED ? 0 : sm_wait_refused(deadline_ns);
-    if (r < 0 || task->stage == SM_TASK_FINISHED) {
+    int r = task->has_finished ? 0 : sm_wait_refused(deadline_ns);
+    if (r < 0 || task->has_finished) {
         sm_unlock(&task->lock);
         return r;
     }

@@ -54,9 +54,10 @@ void sm_task_finish(struct sm_task *task)
     struct sm_party *owner = NULL;
 
     bool has_handle = task->has_handle;
+    task->stage = SM_TASK_FINISHED;
     if (has_handle) {
         sm_lock(&task->lock);
-        task->stage = SM_TASK_FINISHED;
+        task->has_finished = true;
         if (task->joiner != NULL && sm_party_claim(task->joiner->party)) {
             joiner = task->joiner->party;
         }

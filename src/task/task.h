@@ -52,10 +52,11 @@ struct sm_task {
     const void *spawned_at; /* code address, for reports */
     struct sm_scope *home;  /* the scope that owns it */
     struct sm_list in_home; /* home->tasks; under home's lock */
-    struct sm_lock lock;    /* stage FINISHED, joiner */
-    uint8_t stage;          /* enum sm_task_stage */
+    struct sm_lock lock;    /* has_finished, joiner */
+    uint8_t stage;          /* enum sm_task_stage; of whoever runs it */
     uint8_t stack_class;    /* enum sm_stack_class */
     bool has_handle;        /* somebody may join it */
+    bool has_finished;      /* for joiners; under lock */
 };
 
 /* What a task costs besides its stack. */
