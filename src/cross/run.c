@@ -112,8 +112,12 @@ static int stop_alone(seam_runtime *runtime, int64_t deadline_ns)
         if (r == 0) {
             dispose_handles(sm_runtime_root(runtime));
             sm_runtime_end(runtime);
-            sm_pool_end(runtime->pool, seam_after(runtime->grace_ns));
+            /* Whoever reads figures must not find it half-way gone. */
+            sm_lock(&runtime->lock);
+            struct sm_pool *pool = runtime->pool;
             runtime->pool = NULL;
+            sm_unlock(&runtime->lock);
+            sm_pool_end(pool, seam_after(runtime->grace_ns));
         }
     }
     sm_leave();
@@ -274,5 +278,7 @@ struct seam_scope *seam_runtime_root(seam_runtime *runtime)
 void seam_runtime_stats_read(seam_runtime *runtime, struct seam_runtime_stats *out_stats)
 {
     sm_runtime_stats_read(runtime, out_stats);
+    sm_lock(&runtime->lock);
     out_stats->blockers = runtime->pool != NULL ? sm_pool_thread_count(runtime->pool) : 0;
+    sm_unlock(&runtime->lock);
 }
