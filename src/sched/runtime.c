@@ -2,6 +2,7 @@
 #include "sched/runtime.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,6 +252,11 @@ void sm_runtime_end(struct seam_runtime *runtime)
         (void)pthread_join(runtime->threads[i], NULL);
     }
     runtime->thread_count = 0;
+    /* acquire: pairs with the release in sm_worker_send(). Foreign threads are a few instructions, or
+     * a write to a poller, away from being gone. */
+    while (sm_load_acquire(&runtime->wakers) != 0) {
+        (void)sched_yield();
+    }
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
         sm_worker_fini(&runtime->workers[i]);
     }

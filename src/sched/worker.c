@@ -287,8 +287,22 @@ void sm_worker_wake(struct sm_worker *worker)
 
 void sm_worker_send(struct sm_worker *worker, struct sm_task *task)
 {
+    struct seam_runtime *runtime = worker->runtime;
+    const struct sm_thread *self = sm_thread_self();
+    bool is_ours = self->role != NULL
+            && ((const struct sm_worker *)(const void *)self->role)->runtime == runtime;
+    if (sm_likely(is_ours)) {
+        sm_inbox_push(&worker->inbox, task);
+        sm_worker_wake(worker);
+        return;
+    }
+    /* Nobody joins us: once pushed, the task may end, and the runtime with it. So we say that we
+     * are here. relaxed: the push below carries it to the worker, the task's end to the stopper. */
+    (void)sm_add_relaxed(&runtime->wakers, 1);
     sm_inbox_push(&worker->inbox, task);
     sm_worker_wake(worker);
+    /* release: pairs with the acquire in sm_runtime_end(): we touch the runtime no more. */
+    (void)sm_sub_release(&runtime->wakers, 1);
 }
 
 void sm_runner_ready(struct sm_task *task)
