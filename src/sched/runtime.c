@@ -251,7 +251,9 @@ void sm_runtime_end(struct seam_runtime *runtime)
     for (uint32_t i = 0; i < runtime->thread_count; i++) {
         (void)pthread_join(runtime->threads[i], NULL);
     }
+    sm_lock(&runtime->lock);
     runtime->thread_count = 0;
+    sm_unlock(&runtime->lock);
     /* acquire: pairs with the release in sm_worker_send(). Foreign threads are a few instructions, or
      * a write to a poller, away from being gone. */
     while (sm_load_acquire(&runtime->wakers) != 0) {
