@@ -65,11 +65,13 @@ static void *thread_main(void *arg)
     thread->role = &start.worker->role;
     /* release: pairs with the acquire in sm_enter_slow() and the CAS in sm_role_take(). */
     sm_store_release(&start.worker->role.holder, thread);
-    while (sm_worker_run(thread, NULL) == SM_WORKER_LOST) {
+    bool has_role = true;
+    while (has_role && sm_worker_run(thread, NULL) == SM_WORKER_LOST) {
         sm_clock_idle();
-        if (!wait_for_role(runtime, thread)) break;
+        has_role = wait_for_role(runtime, thread);
         sm_store_relaxed(&thread->inside, 1); /* relaxed: as above */
     }
+    if (has_role) sm_clock_idle();
     thread->role = NULL;
     sm_overflow_thread_end();
     return NULL;
@@ -241,6 +243,8 @@ void sm_runtime_end(struct seam_runtime *runtime)
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
         sm_worker_wake(&runtime->workers[i]);
     }
+    /* Woken, the worker that has no thread counts as busy, and nobody will drive it any more. */
+    if (runtime->is_driven) sm_clock_idle();
     sm_lock(&runtime->lock);
     struct sm_list *link = NULL;
     while ((link = sm_list_first(&runtime->spares)) != NULL) {

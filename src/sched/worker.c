@@ -444,8 +444,11 @@ static void sleep_in_poller(struct sm_worker *worker, struct sm_party *party)
                                                              * wakes us */
         (void)sm_poller_wait(&worker->poller, deadline_ns);
     }
-    /* seq_cst: pairs with the exchange in sm_worker_wake(): a waker that was first counted us. */
-    if (sm_exchange_seq_cst(&worker->is_sleeping, 0) != 0 && may_sleep) sm_clock_busy();
+    /* seq_cst: pairs with the exchange in sm_worker_wake(): a waker that was first counted us, also
+     * where we had not taken ourselves off the count. */
+    bool is_counted = sm_exchange_seq_cst(&worker->is_sleeping, 0) == 0;
+    if (may_sleep && !is_counted) sm_clock_busy();
+    if (!may_sleep && is_counted) sm_clock_idle();
     sm_runtime_set_idle(worker, false);
     sm_monitor_rouse(worker->runtime);
 }
@@ -511,8 +514,9 @@ bool sm_worker_try_hold(struct sm_worker *worker, struct sm_thread *thread)
     /* acq_rel: pairs with the release in sm_worker_let_go(). It carries everything owner-only. */
     if (!sm_cas_seq_cst(&worker->role.holder, &nobody, thread)) return false;
     thread->role = &worker->role;
-    /* seq_cst: pairs with the seq_cst load in sm_worker_wake(): we are awake. */
-    sm_store_seq_cst(&worker->is_sleeping, 0);
+    /* seq_cst: pairs with the seq_cst load in sm_worker_wake(): we are awake. Who woke the worker
+     * counted it as busy, which this thread is already. */
+    if (sm_exchange_seq_cst(&worker->is_sleeping, 0) == 0) sm_clock_idle();
     return true;
 }
 
