@@ -459,6 +459,8 @@ static void find_work(struct sm_worker *worker, struct sm_party *party)
     look_around(worker, sm_now_ns());
     worker->until_look = worker->look_every;
     if (sm_fifo_peek(&worker->fifo) != NULL || sm_ring_count(&worker->ring) > 0) return;
+    /* Thieves have emptied the ring: there may be more where that came from. */
+    if (sm_fifo_peek(&worker->backlog) != NULL) return;
     if (steal(worker)) return;
     if (spin_for_work(worker, party)) return;
     sleep_in_poller(worker, party);
