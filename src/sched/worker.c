@@ -18,6 +18,7 @@ enum {
     BACKLOG_BATCH = SM_RING_SLOTS / 2,
     CREDIT_BATCH = 64,
     CACHED_STACKS_MAX = 2048, /* a burst of a thousand tasks is served without a lock */
+    CREDITS_MAX = 2048,       /* likewise */
 };
 
 /* ---- construction ---- */
@@ -74,15 +75,37 @@ void sm_worker_fini(struct sm_worker *worker)
 
 /* ---- stacks ---- */
 
+/* Where there is no memory for more stacks, those we keep for later are worth more as promises. */
+static SM_COLD bool fetch_credits(struct sm_stack_cache *cache, enum sm_stack_class class)
+{
+    cache->credits = sm_stack_reserve(class, CREDIT_BATCH);
+    while (cache->credits == 0 && cache->free != NULL) {
+        struct sm_stack *stack = cache->free;
+        cache->free = stack->next;
+        cache->free_count--;
+        sm_stack_put(stack);
+        cache->credits = sm_stack_reserve(class, 1);
+    }
+    return cache->credits > 0;
+}
+
 bool sm_worker_take_credit(struct sm_worker *worker, unsigned stack_class)
 {
     struct sm_stack_cache *cache = &worker->stacks[stack_class];
-    if (sm_unlikely(cache->credits == 0)) {
-        cache->credits = sm_stack_reserve((enum sm_stack_class)stack_class, CREDIT_BATCH);
-        if (cache->credits == 0) return false;
+    if (sm_unlikely(cache->credits == 0)
+            && !fetch_credits(cache, (enum sm_stack_class)stack_class)) {
+        return false;
     }
     cache->credits--;
     return true;
+}
+
+/* Tasks from outside and stolen ones bring credits that their spawners took elsewhere: without a
+ * limit these would only ever become more. */
+static SM_COLD void return_credits(struct sm_stack_cache *cache, enum sm_stack_class class)
+{
+    sm_stack_unreserve(class, CREDITS_MAX / 2);
+    cache->credits -= CREDITS_MAX / 2;
 }
 
 /* A stack for a task whose spawner took a credit for it: one of ours, and the credit back, or one
@@ -94,7 +117,9 @@ static struct sm_stack *take_stack(struct sm_worker *worker, unsigned stack_clas
     if (sm_likely(stack != NULL)) {
         cache->free = stack->next;
         cache->free_count--;
-        cache->credits++;
+        if (sm_unlikely(++cache->credits > CREDITS_MAX)) {
+            return_credits(cache, (enum sm_stack_class)stack_class);
+        }
         return stack;
     }
     return sm_stack_take_reserved((enum sm_stack_class)stack_class);
