@@ -84,11 +84,9 @@ static int wait_until_empty(struct sm_thread *thread, seam_runtime *runtime, int
             .object = &root->lock,
     };
     r = sm_wait(&wait);
-    if (r < 0) {
-        sm_lock(&root->lock);
-        root->ender = NULL;
-        sm_unlock(&root->lock);
-    }
+    sm_lock(&root->lock);
+    root->ender = NULL;
+    sm_unlock(&root->lock);
     return r;
 }
 

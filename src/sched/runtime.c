@@ -65,11 +65,13 @@ static void *thread_main(void *arg)
     thread->role = &start.worker->role;
     /* release: pairs with the acquire in sm_enter_slow() and the CAS in sm_role_take(). */
     sm_store_release(&start.worker->role.holder, thread);
-    while (sm_worker_run(thread, NULL) == SM_WORKER_LOST) {
+    bool has_role = true;
+    while (has_role && sm_worker_run(thread, NULL) == SM_WORKER_LOST) {
         sm_clock_idle();
-        if (!wait_for_role(runtime, thread)) break;
+        has_role = wait_for_role(runtime, thread);
         sm_store_relaxed(&thread->inside, 1); /* relaxed: as above */
     }
+    if (has_role) sm_clock_idle();
     if (thread->role != NULL) sm_worker_let_go(sm_worker_of(thread), thread);
     return NULL;
 }
@@ -253,12 +255,14 @@ void sm_runtime_end(struct seam_runtime *runtime)
         (void)pthread_join(runtime->threads[i], NULL);
     }
     /* A caller whose task was the last may still be on its way out of the first worker's loop, and
-     * one that polls may be in it. From here on nobody gets the role. */
+     * one that polls may be in it. From here on nobody gets the role. We may hold another: a task
+     * whose new runtime could not be completed. */
     struct sm_thread *thread = sm_thread_self();
+    struct sm_role *role = thread->role;
     while (runtime->is_driven && !sm_worker_try_hold(&runtime->workers[0], thread)) {
         (void)sched_yield();
     }
-    thread->role = NULL;
+    thread->role = role;
     sm_lock(&runtime->lock);
     runtime->thread_count = 0;
     sm_unlock(&runtime->lock);

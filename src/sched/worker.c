@@ -19,6 +19,7 @@ enum {
     BACKLOG_BATCH = SM_RING_SLOTS / 2,
     CREDIT_BATCH = 64,
     CACHED_STACKS_MAX = 2048, /* a burst of a thousand tasks is served without a lock */
+    CREDITS_MAX = 2048,       /* likewise */
 };
 
 /* ---- construction ---- */
@@ -76,15 +77,37 @@ void sm_worker_fini(struct sm_worker *worker)
 
 /* ---- stacks ---- */
 
+/* Where there is no memory for more stacks, those we keep for later are worth more as promises. */
+static SM_COLD bool fetch_credits(struct sm_stack_cache *cache, enum sm_stack_class class)
+{
+    cache->credits = sm_stack_reserve(class, CREDIT_BATCH);
+    while (cache->credits == 0 && cache->free != NULL) {
+        struct sm_stack *stack = cache->free;
+        cache->free = stack->next;
+        cache->free_count--;
+        sm_stack_put(stack);
+        cache->credits = sm_stack_reserve(class, 1);
+    }
+    return cache->credits > 0;
+}
+
 bool sm_worker_take_credit(struct sm_worker *worker, unsigned stack_class)
 {
     struct sm_stack_cache *cache = &worker->stacks[stack_class];
-    if (sm_unlikely(cache->credits == 0)) {
-        cache->credits = sm_stack_reserve((enum sm_stack_class)stack_class, CREDIT_BATCH);
-        if (cache->credits == 0) return false;
+    if (sm_unlikely(cache->credits == 0)
+            && !fetch_credits(cache, (enum sm_stack_class)stack_class)) {
+        return false;
     }
     cache->credits--;
     return true;
+}
+
+/* Tasks from outside and stolen ones bring credits that their spawners took elsewhere: without a
+ * limit these would only ever become more. */
+static SM_COLD void return_credits(struct sm_stack_cache *cache, enum sm_stack_class class)
+{
+    sm_stack_unreserve(class, CREDITS_MAX / 2);
+    cache->credits -= CREDITS_MAX / 2;
 }
 
 /* A stack for a task whose spawner took a credit for it: one of ours, and the credit back, or one
@@ -96,10 +119,8 @@ static struct sm_stack *take_stack(struct sm_worker *worker, unsigned stack_clas
     if (sm_likely(stack != NULL)) {
         cache->free = stack->next;
         cache->free_count--;
-        /* Who spawns from outside brings credits and never takes any back. */
-        if (++cache->credits >= 2 * CREDIT_BATCH) {
-            sm_stack_unreserve((enum sm_stack_class)stack_class, CREDIT_BATCH);
-            cache->credits -= CREDIT_BATCH;
+        if (sm_unlikely(++cache->credits > CREDITS_MAX)) {
+            return_credits(cache, (enum sm_stack_class)stack_class);
         }
         return stack;
     }
@@ -451,8 +472,11 @@ static void sleep_in_poller(struct sm_worker *worker, struct sm_party *party)
                                                              * wakes us */
         (void)sm_poller_wait(&worker->poller, deadline_ns);
     }
-    /* seq_cst: pairs with the exchange in sm_worker_wake(): a waker that was first counted us. */
-    if (sm_exchange_seq_cst(&worker->is_sleeping, 0) != 0 && may_sleep) sm_clock_busy();
+    /* seq_cst: pairs with the exchange in sm_worker_wake(): a waker that was first counted us, also
+     * where we had not taken ourselves off the count. */
+    bool is_counted = sm_exchange_seq_cst(&worker->is_sleeping, 0) == 0;
+    if (may_sleep && !is_counted) sm_clock_busy();
+    if (!may_sleep && is_counted) sm_clock_idle();
     sm_runtime_set_idle(worker, false);
     sm_monitor_rouse(worker->runtime);
 }
@@ -463,6 +487,8 @@ static void find_work(struct sm_worker *worker, struct sm_party *party)
     look_around(worker, sm_now_ns());
     worker->until_look = worker->look_every;
     if (sm_fifo_peek(&worker->fifo) != NULL || sm_ring_count(&worker->ring) > 0) return;
+    /* Thieves have emptied the ring: there may be more where that came from. */
+    if (sm_fifo_peek(&worker->backlog) != NULL) return;
     if (steal(worker)) return;
     if (spin_for_work(worker, party)) return;
     sleep_in_poller(worker, party);
@@ -518,8 +544,9 @@ bool sm_worker_try_hold(struct sm_worker *worker, struct sm_thread *thread)
     /* acq_rel: pairs with the release in sm_worker_let_go(). It carries everything owner-only. */
     if (!sm_cas_seq_cst(&worker->role.holder, &nobody, thread)) return false;
     thread->role = &worker->role;
-    /* seq_cst: pairs with the seq_cst load in sm_worker_wake(): we are awake. */
-    sm_store_seq_cst(&worker->is_sleeping, 0);
+    /* seq_cst: pairs with the seq_cst load in sm_worker_wake(): we are awake. Who woke the worker
+     * counted it as busy, which this thread is already. */
+    if (sm_exchange_seq_cst(&worker->is_sleeping, 0) == 0) sm_clock_idle();
     sm_monitor_rouse(worker->runtime);
     return true;
 }

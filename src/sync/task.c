@@ -154,9 +154,8 @@ static int wait_for_end(struct sm_thread *thread, struct sm_task *task, int64_t 
 
     struct sm_scope *home = task->home;
     sm_lock(&home->lock);
-    bool has_finished = task->stage == SM_TASK_FINISHED;
-    int r = has_finished ? 0 : sm_wait_refused(deadline_ns);
-    if (has_finished || r < 0) {
+    int r = task->has_finished ? 0 : sm_wait_refused(deadline_ns);
+    if (task->has_finished || r < 0) {
         sm_unlock(&home->lock);
         return r;
     }

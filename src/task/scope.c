@@ -23,41 +23,52 @@ void sm_scope_init_root(struct sm_scope *scope, seam_runtime *runtime)
     scope->is_root = true;
 }
 
-/* Put scope on a list of above, and let it begin as cancelled as above is. */
-static void register_below(
-        struct sm_scope *scope, struct sm_scope *above, struct sm_list *list, struct sm_list *link)
+/* Become a child of parent, as cancelled as it is. */
+static void register_child(struct sm_scope *scope, struct sm_scope *parent)
 {
-    sm_lock(&above->lock);
-    sm_list_push_back(list, link);
+    sm_lock(&parent->lock);
+    sm_list_push_back(&parent->children, &scope->in_parent);
     /* relaxed: written under the lock we hold. */
-    if (sm_load_relaxed(&above->cancelled) != 0) sm_store_relaxed(&scope->cancelled, 1);
-    sm_unlock(&above->lock);
+    if (sm_load_relaxed(&parent->cancelled) != 0) sm_store_relaxed(&scope->cancelled, 1);
+    sm_unlock(&parent->lock);
 }
 
-void sm_scope_open(struct sm_scope *scope, struct sm_party *party, struct sm_scope *root,
+/* Become a guest, unless the runtime stops: then whoever stops it may have counted its guests. */
+static bool register_guest(struct sm_scope *scope, struct sm_scope *root)
+{
+    sm_lock(&root->lock);
+    /* relaxed: written under the lock we hold. */
+    scope->is_guest = sm_load_relaxed(&root->cancelled) == 0;
+    if (scope->is_guest) sm_list_push_back(&root->guests, &scope->in_runtime);
+    sm_unlock(&root->lock);
+    return scope->is_guest;
+}
+
+int sm_scope_open(struct sm_scope *scope, struct sm_party *party, struct sm_scope *root,
         enum sm_scope_counting counting)
 {
     init(scope, root->runtime);
     scope->owner = party;
     scope->outer = party->scope;
     scope->outer_depth = party->scope_depth;
-    scope->depth = ++party->depth;
+    scope->depth = (uint16_t)(party->depth + 1);
 
     /* A shield between us and the outer scope: nothing comes through. */
     bool is_shielded = party->shield_depth >= party->scope_depth && party->shield_depth > 0;
-    if (party->scope != NULL && !is_shielded) {
-        scope->parent = party->scope;
-        register_below(scope, scope->parent, &scope->parent->children, &scope->in_parent);
-    }
+    if (!is_shielded) scope->parent = party->scope;
+
     /* A runtime that is being stopped must know who still uses it: those that are not below its
      * own tasks anyway. */
     bool is_below =
             party->is_task && party->scope != NULL && party->scope->runtime == root->runtime;
-    if (!is_below && counting == SM_SCOPE_COUNTED) {
-        register_below(scope, root, &root->guests, &scope->in_runtime);
+    if (!is_below && counting == SM_SCOPE_COUNTED && !register_guest(scope, root)) {
+        return -ESHUTDOWN;
     }
+    if (scope->parent != NULL) register_child(scope, scope->parent);
+    party->depth++;
     party->scope = scope;
     party->scope_depth = scope->depth;
+    return 0;
 }
 
 int sm_scope_close(struct sm_scope *scope, struct sm_party *party, struct sm_scope *root)
@@ -73,7 +84,7 @@ int sm_scope_close(struct sm_scope *scope, struct sm_party *party, struct sm_sco
         sm_unlock(&scope->parent->lock);
     }
     struct sm_party *stopper = NULL;
-    if (!sm_list_is_empty(&scope->in_runtime)) {
+    if (scope->is_guest) {
         sm_lock(&root->lock);
         sm_list_remove(&scope->in_runtime);
         bool is_last = root->live == 0 && sm_list_is_empty(&root->guests);

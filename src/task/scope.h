@@ -42,6 +42,7 @@ struct __attribute__((may_alias)) sm_scope {
     uint16_t depth;       /* in the owner's chain */
     uint16_t outer_depth; /* the owner's scope_depth before */
     bool is_root;
+    bool is_guest;           /* on root->guests; the owner's own */
     bool has_timed_out;      /* its own deadline did it; under lock */
     struct sm_party *owner;  /* NULL for a root */
     struct sm_scope *outer;  /* the owner's innermost scope before */
@@ -65,8 +66,9 @@ static inline struct sm_scope *sm_scope_of(const struct seam_scope *scope)
 /* Does a runtime that stops wait for the scope? It need not where no tasks are spawned into it. */
 enum sm_scope_counting { SM_SCOPE_COUNTED, SM_SCOPE_UNCOUNTED };
 
-/* Open scope inside party's innermost one. root: of the runtime it uses. Never suspends. */
-void sm_scope_open(struct sm_scope *scope, struct sm_party *party, struct sm_scope *root,
+/* Open scope inside party's innermost one. root: of the runtime it uses. -ESHUTDOWN, with nothing
+ * changed, if it would be a guest and the runtime stops. Never suspends. */
+int sm_scope_open(struct sm_scope *scope, struct sm_party *party, struct sm_scope *root,
         enum sm_scope_counting counting);
 
 /* Take scope off party's chain and out of the tree. Nothing is live in it. 0, -ETIMEDOUT or

@@ -53,10 +53,11 @@ struct sm_task {
     const void *spawned_at; /* code address, for reports */
     struct sm_scope *home;  /* the scope that owns it */
     struct sm_list in_home; /* home->tasks; under home's lock */
-    uint8_t stage;          /* enum sm_task_stage; FINISHED: under home's lock */
+    uint8_t stage;          /* enum sm_task_stage; of whoever runs it */
     uint8_t stack_class;    /* enum sm_stack_class */
     bool has_handle;        /* somebody may join it */
-    bool has_left_home;     /* not in home->tasks any more; under home's lock */
+    bool has_finished;      /* for joiners; under home's lock, as the next */
+    bool has_left_home;     /* not in home->tasks any more */
 };
 
 /* What a task costs besides its stack. */
