@@ -75,8 +75,9 @@ static void hand_over(struct sm_worker *worker, struct sm_thread *holder)
 
 static void watch(struct sm_worker *worker, struct sighting *seen, int64_t now_ns)
 {
-    /* relaxed: the CAS in sm_role_take() checks it. Records of threads are never unmapped. */
-    struct sm_thread *holder = sm_load_relaxed(&worker->role.holder);
+    /* The CAS in sm_role_take() checks it. Records of threads are never unmapped.
+     * acquire: pairs with the release of whoever made it the holder. It carries the record. */
+    struct sm_thread *holder = sm_load_acquire(&worker->role.holder);
     if (holder == NULL || holder == SM_ROLE_CONTESTED || sm_load_relaxed(&holder->inside) != 0) {
         seen->looks = 0;
         return;

@@ -59,6 +59,10 @@ int sm_worker_init(struct sm_worker *worker, struct seam_runtime *runtime, uint3
 
 void sm_worker_fini(struct sm_worker *worker)
 {
+    /* acquire: pairs with the subtraction in sm_worker_send(): nobody will touch the poller any more. */
+    while (sm_load_acquire(&worker->senders) != 0) {
+        (void)sched_yield();
+    }
     if (sm_clock_is_virtual()) sm_clock_unregister(&worker->clock_heap);
     for (int class = 0; class < SM_STACK_CLASS_COUNT; class ++) {
         struct sm_stack_cache *cache = &worker->stacks[class];
@@ -288,8 +292,13 @@ void sm_worker_wake(struct sm_worker *worker)
 
 void sm_worker_send(struct sm_worker *worker, struct sm_task *task)
 {
+    /* Once pushed, the task may run, and be the last of its runtime, before we have woken anybody.
+     * relaxed: published by the push. */
+    (void)sm_add_relaxed(&worker->senders, 1);
     sm_inbox_push(&worker->inbox, task);
     sm_worker_wake(worker);
+    /* acq_rel: pairs with the acquire in sm_worker_fini(). */
+    (void)sm_sub_acq_rel(&worker->senders, 1);
 }
 
 void sm_runner_ready(struct sm_task *task)

@@ -54,6 +54,7 @@ void sm_scope_open(struct sm_scope *scope, struct sm_party *party, struct sm_sco
     bool is_below =
             party->is_task && party->scope != NULL && party->scope->runtime == root->runtime;
     if (!is_below && counting == SM_SCOPE_COUNTED) {
+        scope->is_guest = true;
         register_below(scope, root, &root->guests, &scope->in_runtime);
     }
     party->scope = scope;
@@ -73,7 +74,7 @@ int sm_scope_close(struct sm_scope *scope, struct sm_party *party, struct sm_sco
         sm_unlock(&scope->parent->lock);
     }
     struct sm_party *stopper = NULL;
-    if (!sm_list_is_empty(&scope->in_runtime)) {
+    if (scope->is_guest) {
         sm_lock(&root->lock);
         sm_list_remove(&scope->in_runtime);
         bool is_last = root->live == 0 && sm_list_is_empty(&root->guests);

@@ -41,6 +41,7 @@ struct __attribute__((may_alias)) sm_scope {
     uint16_t depth;       /* in the owner's chain */
     uint16_t outer_depth; /* the owner's scope_depth before */
     bool is_root;
+    bool is_guest;           /* on root->guests; the owner's */
     bool has_timed_out;      /* its own deadline did it; under lock */
     struct sm_party *owner;  /* NULL for a root */
     struct sm_scope *outer;  /* the owner's innermost scope before */
