@@ -197,7 +197,7 @@ bool sm_os_membarrier(void)
 }
 
 static unsigned char plain_mark = 1;
-const volatile unsigned char *sm_os_parent_mark = &plain_mark;
+const volatile unsigned char *_Atomic sm_os_parent_mark = &plain_mark;
 
 _Atomic(bool) sm_os_is_parent_marked;
 
@@ -214,7 +214,8 @@ static void mark_parent_once(void)
     unsigned char *page = real_map(PAGE_BYTES);
     if (page != NULL && madvise(page, PAGE_BYTES, MADV_WIPEONFORK) == 0) {
         page[0] = 1;
-        sm_os_parent_mark = page;
+        /* release: pairs with the acquire in sm_os_is_forked_child(). */
+        sm_store_release(&sm_os_parent_mark, page);
         return;
     }
     if (page != NULL) real_unmap(page, PAGE_BYTES);

@@ -267,7 +267,6 @@ void sm_runtime_end(struct seam_runtime *runtime)
     runtime->thread_count = 0;
     sm_unlock(&runtime->lock);
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
-        sm_worker_wait_for_senders(&runtime->workers[i]);
         sm_worker_fini(&runtime->workers[i]);
     }
     /* release: pairs with the acquire in stop_alone(). */

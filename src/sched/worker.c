@@ -60,6 +60,10 @@ int sm_worker_init(struct sm_worker *worker, struct seam_runtime *runtime, uint3
 
 void sm_worker_fini(struct sm_worker *worker)
 {
+    /* acquire: pairs with the subtraction in sm_worker_send(): nobody touches us any more. */
+    while (sm_load_acquire(&worker->senders) != 0) {
+        (void)sched_yield();
+    }
     if (sm_clock_is_virtual()) sm_clock_unregister(&worker->clock_heap);
     for (int class = 0; class < SM_STACK_CLASS_COUNT; class ++) {
         struct sm_stack_cache *cache = &worker->stacks[class];
@@ -319,16 +323,8 @@ void sm_worker_send(struct sm_worker *worker, struct sm_task *task)
     (void)sm_add_relaxed(&worker->senders, 1); /* relaxed: published by the push */
     sm_inbox_push(&worker->inbox, task);
     sm_worker_wake(worker);
-    /* acq_rel: pairs with the acquire in sm_worker_wait_for_senders(). It is our last touch. */
+    /* acq_rel: pairs with the acquire in sm_worker_fini(). It is our last touch. */
     (void)sm_sub_acq_rel(&worker->senders, 1);
-}
-
-void sm_worker_wait_for_senders(struct sm_worker *worker)
-{
-    /* acquire: pairs with the decrement in sm_worker_send(). */
-    while (sm_load_acquire(&worker->senders) != 0) {
-        (void)sched_yield();
-    }
 }
 
 void sm_runner_ready(struct sm_task *task)

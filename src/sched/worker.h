@@ -107,9 +107,6 @@ void sm_worker_let_go(struct sm_worker *worker, struct sm_thread *thread);
 /* Give a task that has not begun to this worker; or one that has, which it is bound to. Any thread.*/
 void sm_worker_send(struct sm_worker *worker, struct sm_task *task);
 
-/* There are no tasks left: wait until nobody is in sm_worker_send(). */
-void sm_worker_wait_for_senders(struct sm_worker *worker);
-
 /* Queue a task that has not begun. The holder only. */
 void sm_worker_push_fresh(struct sm_worker *worker, struct sm_task *task);
 
