@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
+
 struct sm_os {
     /* Nanoseconds on the monotonic clock; > 0. Any thread, also in signal handlers. */
     int64_t (*now_ns)(void);
@@ -61,7 +63,7 @@ extern _Atomic(bool) sm_os_is_parent_marked;
 static inline bool sm_os_is_forked_child(void)
 {
     /* acquire: pairs with the release in mark_parent_once() (os/os.c). It carries the mark. */
-    return *atomic_load_explicit(&sm_os_parent_mark, memory_order_acquire) == 0;
+    return *sm_load_acquire(&sm_os_parent_mark) == 0;
 }
 
 /* What the calling thread has used of the CPU, as another thread may ask. */

@@ -41,7 +41,7 @@ esac
 calls_in() {
     echo "$shown" | sed -n "/^== $1\$/,/^== /s/^#[0-9]* *\(0x[0-9a-f]* in \)\{0,1\}\([a-z_A-Z0-9]*\).*/\2/p" |
         grep -v -x -e 'sm_switch_stack' -e 'sm_context_switch' -e 'begin' -e 'sm_runner_suspend' \
-            -e 'leave' -e 'switch_to' -e 'wait_as_task' -e 'sm_wait' -e 'sm_wait_on_queue' \
+            -e 'leave' -e 'switch_to' -e 'arrive' -e 'sm_thread_self' -e 'wait_as_task' -e 'sm_wait' -e 'sm_wait_on_queue' \
             -e 'wait_for' -e 'pass' | tr '\n' ' '
 }
 
