@@ -41,8 +41,9 @@ static int slabs_allowed;
 static void *map_a_few(
         void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
 {
-    if (slabs_allowed == 0) return MAP_FAILED;
-    slabs_allowed--;
+    bool is_slab = bytes >= sm_stack_class_bytes(SM_STACK_64K);
+    if (is_slab && slabs_allowed == 0) return MAP_FAILED;
+    if (is_slab) slabs_allowed--;
     return mmap(address, bytes, protection, flags, fd, offset);
 }
 
