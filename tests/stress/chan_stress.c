@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "stress/stress.h"
 
-enum { SENDERS = 4, RECEIVERS = 4, VALUES_EACH = 400 };
+enum { SENDERS = 4, RECEIVERS = 4, VALUES_EACH = 100 };
 
 struct value {
     uint32_t sender;
@@ -153,7 +153,7 @@ TEST(a_channel_for_seven_values_loses_nothing_among_tasks_that_move)
 }
 
 /* Closing while others wait at both ends: everybody comes back, and what was taken was sent. */
-enum { CLOSERS_ROUNDS = 100 };
+enum { CLOSERS_ROUNDS = 30 };
 
 struct ending {
     seam_chan *chan;

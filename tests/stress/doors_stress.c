@@ -4,7 +4,7 @@
 
 #include "stress/stress.h"
 
-enum { CALLERS = 8, CALLS_EACH = 500 };
+enum { CALLERS = 8, CALLS_EACH = 300 };
 
 /* ---- seam_call() ---- */
 
@@ -90,7 +90,7 @@ static int block_often(void *arg)
 {
     struct storm *storm = arg;
     struct dice dice = dice_for((uint64_t)seam_now_ns());
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 50; i++) {
         int number = i;
         int result = -1;
         struct seam_scope scope;
@@ -125,7 +125,7 @@ static void block_in_storm(uint32_t workers, uint32_t blockers, bool current_thr
         }
         if (round == 2) CHECK_OK(seam_scope_cancel(&scope));
         (void)seam_scope_end(&scope);
-        CHECK_EQ(atomic_load(&storm.ran) + atomic_load(&storm.refused), 1600);
+        CHECK_EQ(atomic_load(&storm.ran) + atomic_load(&storm.refused), 800);
     }
     struct seam_runtime_stats stats;
     seam_runtime_stats_read(runtime, &stats);
@@ -150,7 +150,7 @@ TEST(blocking_jobs_of_a_runtime_without_threads_run_once_or_not_at_all)
 
 /* ---- the owned forms ---- */
 
-enum { ABANDONED_CALLS = 400 };
+enum { ABANDONED_CALLS = 150 };
 
 struct parcel {
     atomic_int destroyed;

@@ -68,24 +68,24 @@ static void start_and_stop(const struct seam_options *options, int rounds)
 TEST(a_runtime_can_be_stopped_with_work_in_flight)
 {
     const struct seam_options options = {.workers = 3};
-    start_and_stop(&options, 150);
+    start_and_stop(&options, 50);
 }
 
 TEST(a_runtime_whose_tasks_move_can_be_stopped_with_work_in_flight)
 {
     const struct seam_options options = {.workers = 3, .steal = SEAM_STEAL_FULL};
-    start_and_stop(&options, 150);
+    start_and_stop(&options, 50);
 }
 
 TEST(a_runtime_without_threads_can_be_stopped_with_work_in_flight)
 {
     const struct seam_options options = {.current_thread = true};
-    start_and_stop(&options, 150);
+    start_and_stop(&options, 50);
 }
 
 /* ---- those who wake a runtime's last task ---- */
 
-enum { LAST_ROUNDS = 300 };
+enum { LAST_ROUNDS = 100 };
 
 struct last {
     struct seam_event events[LAST_ROUNDS]; /* a slow setter may still be at an earlier one */
@@ -173,7 +173,7 @@ static void *begin_scopes(void *arg)
 TEST(scopes_that_begin_while_the_runtime_stops_are_waited_for_or_refused)
 {
     struct dice dice = dice_for(2);
-    for (int round = 0; round < 200; round++) {
+    for (int round = 0; round < 60; round++) {
         struct door doors[3];
         pthread_t threads[3];
         seam_runtime *runtime = start_runtime(1 + (uint32_t)round % 2, SEAM_STEAL_DEFAULT);
@@ -213,7 +213,7 @@ static int block_once(void *arg)
 
 TEST(figures_may_be_read_while_a_runtime_stops)
 {
-    for (int round = 0; round < 50; round++) {
+    for (int round = 0; round < 20; round++) {
         struct door door = {.runtime = start_runtime(2, SEAM_STEAL_DEFAULT)};
         pthread_t reader;
         CHECK_EQ(pthread_create(&reader, NULL, read_figures, &door), 0);

@@ -145,7 +145,7 @@ TEST(the_first_task_may_block_on_its_child)
 {
     struct ferry ferry = {};
     CHECK_EQ(pipe2(ferry.pipe, O_CLOEXEC), 0);
-    for (uint32_t round = 0; round < 60; round++) {
+    for (uint32_t round = 0; round < 30; round++) {
         const struct seam_options options = {.workers = 1 + round % 3};
         CHECK_OK(seam_run(&options, block_on_child, &ferry));
     }
@@ -155,7 +155,7 @@ TEST(the_first_task_may_block_on_its_child)
 
 /* ---- storms of spawns ---- */
 
-enum { STORM_TASKS = 3000 };
+enum { STORM_TASKS = 1500 };
 
 static int count_one(void *arg)
 {
@@ -225,7 +225,7 @@ TEST(a_burst_longer_than_the_ring_is_run_to_its_end)
 {
     seam_runtime *runtime = start_runtime(4, SEAM_STEAL_DEFAULT);
     atomic_int count = 0;
-    for (int round = 1; round <= 150; round++) {
+    for (int round = 1; round <= 60; round++) {
         CHECK_OK(seam_call(runtime, spawn_burst, &count, NULL, SEAM_FOREVER));
         CHECK_EQ(atomic_load(&count), round * 600);
     }

@@ -5,7 +5,7 @@
 
 /* ---- a tree of scopes that is cancelled while it grows ---- */
 
-enum { DEPTH_MAX = 4, FANOUT = 3, ROUNDS = 60 };
+enum { DEPTH_MAX = 4, FANOUT = 3, ROUNDS = 25 };
 
 struct forest {
     seam_runtime *runtime;
@@ -144,7 +144,7 @@ static void come_and_go(struct crowd *crowd, unsigned index)
 {
     struct dice dice = dice_for(index);
     struct forest *forest = crowd->arg;
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 60; i++) {
         const struct twig twig = {forest, DEPTH_MAX - 1, index * 1000u + (unsigned)i};
         open_scope(&twig, &dice);
     }
@@ -183,7 +183,7 @@ TEST(a_deadline_and_an_answer_end_a_wait_once)
 {
     seam_runtime *runtime = start_runtime(2, SEAM_STEAL_DEFAULT);
     int outcomes[2] = {};
-    for (int round = 0; round < 600; round++) {
+    for (int round = 0; round < 300; round++) {
         struct race race = {.deadline_ns = seam_after(60 * SEAM_MICROSECOND)};
         struct seam_scope scope;
         CHECK_OK(seam_scope_begin(&scope, runtime, SEAM_FOREVER));
@@ -216,7 +216,7 @@ static void spawn_and_join(struct crowd *crowd, unsigned index)
     struct dice dice = dice_for(index);
     struct seam_scope scope;
     CHECK_OK(seam_scope_begin(&scope, crowd->runtime, SEAM_FOREVER));
-    for (int i = 0; i < 700; i++) {
+    for (int i = 0; i < 300; i++) {
         uintptr_t turns = roll(&dice, 4);
         seam_task *task = NULL;
         CHECK_OK(seam_spawn(&scope, yield_some, (void *)turns, NULL, &task));

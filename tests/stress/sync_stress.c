@@ -2,7 +2,7 @@
 #include "base/sanitizer.h"
 #include "stress/stress.h"
 
-enum { MEMBERS = 8, TURNS = 1500 };
+enum { MEMBERS = 8, TURNS = 500 };
 
 /* ---- mutex ---- */
 
