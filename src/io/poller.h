@@ -15,6 +15,7 @@ struct sm_poller {
     int epoll_fd;
     int wake_fd;        /* eventfd; readable when another thread wants our attention */
     int timer_fd;       /* -1, or what wakes a foreign loop that embeds us */
+    bool is_driven;     /* by callers, so that there may be nobody who waits on it */
     bool has_no_pwait2; /* the kernel is older than 5.11: sleeps are rounded up to 1 ms */
 };
 
