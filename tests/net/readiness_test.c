@@ -13,7 +13,12 @@
 #include <termios.h>
 
 #include "base/atomic.h"
-#include "os/os.h"
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SEAM_TEST_RACES_WITH_CLOSE
+#endif
+#endif
 
 /* ---- kinds of descriptors: a short read is the last there is on stream sockets only ---- */
 
@@ -693,6 +698,9 @@ static SEAM_SUSPENDS int close_early(void *arg)
  */
 TEST(closing_leaves_nobody_behind_who_was_about_to_wait)
 {
+#ifdef SEAM_TEST_RACES_WITH_CLOSE
+    CHECK_SKIP("the race of close() with recv() is the test's purpose");
+#endif
     run_in_each(close_early, &(int){0});
     run_in_each(close_early, &(int){1});
 }
