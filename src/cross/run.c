@@ -84,11 +84,9 @@ static int wait_until_empty(struct sm_thread *thread, seam_runtime *runtime, int
             .object = &root->lock,
     };
     r = sm_wait(&wait);
-    if (r < 0) {
-        sm_lock(&root->lock);
-        root->ender = NULL;
-        sm_unlock(&root->lock);
-    }
+    sm_lock(&root->lock);
+    root->ender = NULL;
+    sm_unlock(&root->lock);
     return r;
 }
 
@@ -97,8 +95,18 @@ static void dispose_handles(struct sm_scope *root)
     struct sm_list *link = NULL;
     while ((link = sm_list_first(&root->tasks)) != NULL) {
         sm_list_remove(link);
-        sm_task_dispose(sm_container_of(link, struct sm_task, in_home));
+        sm_task_dispose(sm_container_of(link, struct sm_task, in_home), sm_thread_self());
     }
+}
+
+/* Who reads the figures must not meet the pool when it goes. */
+static struct sm_pool *withdraw_pool(seam_runtime *runtime)
+{
+    sm_lock(&runtime->lock);
+    struct sm_pool *pool = runtime->pool;
+    runtime->pool = NULL;
+    sm_unlock(&runtime->lock);
+    return pool;
 }
 
 /* With the stop mutex held: nobody else is here. */
@@ -113,9 +121,8 @@ static int stop_alone(seam_runtime *runtime, int64_t deadline_ns)
         r = wait_until_empty(thread, runtime, deadline_ns);
         if (r == 0) {
             dispose_handles(sm_runtime_root(runtime));
+            (void)sm_pool_end(withdraw_pool(runtime), seam_after(runtime->grace_ns));
             sm_runtime_end(runtime);
-            sm_pool_end(runtime->pool, seam_after(runtime->grace_ns));
-            runtime->pool = NULL;
         }
     }
     sm_leave();
@@ -127,7 +134,7 @@ struct stop {
     int64_t deadline_ns;
 };
 
-static int stop_as_thread(void *arg)
+SEAM_SUSPENDS static int stop_as_thread(void *arg)
 {
     const struct stop *stop = arg;
     return seam_runtime_stop(stop->runtime, stop->deadline_ns);
@@ -140,7 +147,7 @@ int seam_runtime_stop(seam_runtime *runtime, int64_t deadline_ns)
     if (thread == NULL) return -EOWNERDEAD;
     bool inside = is_inside(thread, runtime);
     bool is_task = thread->task != NULL;
-    if (inside) sm_runtime_refuse(runtime);
+    sm_runtime_refuse(runtime); /* whatever becomes of us: the caller may be cancelled */
     sm_leave();
     if (inside) return -EINPROGRESS;
     if (is_task) {
@@ -173,7 +180,7 @@ struct run {
     void *arg;
 };
 
-static int run_as_thread(void *arg)
+SEAM_SUSPENDS static int run_as_thread(void *arg)
 {
     const struct run *run = arg;
     seam_runtime *runtime = NULL;
@@ -276,5 +283,7 @@ struct seam_scope *seam_runtime_root(seam_runtime *runtime)
 void seam_runtime_stats_read(seam_runtime *runtime, struct seam_runtime_stats *out_stats)
 {
     sm_runtime_stats_read(runtime, out_stats);
+    sm_lock(&runtime->lock);
     out_stats->blockers = runtime->pool != NULL ? sm_pool_thread_count(runtime->pool) : 0;
+    sm_unlock(&runtime->lock);
 }

@@ -146,10 +146,13 @@ int sm_poller_add(struct sm_poller *poller, int fd, uint32_t generation)
             .data.u64 = cookie_of(fd, generation),
     };
     if (epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) return sm_neg_errno();
+    (void)sm_add_relaxed(&poller->watched, 1); /* relaxed: see sm_poller_has_watched() */
     return 0;
 }
 
 void sm_poller_remove(struct sm_poller *poller, int fd)
 {
+    /* It fails where somebody has closed fd: the kernel has removed it then. */
     (void)epoll_ctl(poller->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    (void)sm_sub_relaxed(&poller->watched, 1); /* relaxed: as above */
 }

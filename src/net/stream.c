@@ -16,6 +16,7 @@
 #include "seam/time.h"
 
 #include "base/auto.h"
+#include "base/cast.h"
 #include "io/fd.h"
 #include "sched/worker.h"
 #include "task/scope.h"
@@ -188,7 +189,7 @@ static ssize_t write_all(
         const struct transfer transfer = {
                 .fd = use->fd,
                 .writes = true,
-                .buf = (char *)(uintptr_t)buf + done, /* only read */
+                .buf = (char *)sm_drop_const(buf) + done, /* only read */
                 .bytes = bytes - done,
         };
         ssize_t n = move_some(&transfer, use, deadline_ns);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sched/worker.h"
 
+#include <sched.h>
 #include <stddef.h>
 
 #include "seam/time.h"
@@ -18,6 +19,7 @@ enum {
     BACKLOG_BATCH = SM_RING_SLOTS / 2,
     CREDIT_BATCH = 64,
     CACHED_STACKS_MAX = 2048, /* a burst of a thousand tasks is served without a lock */
+    CREDITS_MAX = 2048,       /* likewise */
 };
 
 /* ---- construction ---- */
@@ -59,6 +61,10 @@ int sm_worker_init(struct sm_worker *worker, struct seam_runtime *runtime, uint3
 
 void sm_worker_fini(struct sm_worker *worker)
 {
+    /* acquire: pairs with the subtraction in sm_worker_send(): nobody touches us any more. */
+    while (sm_load_acquire(&worker->senders) != 0) {
+        (void)sched_yield();
+    }
     if (sm_clock_is_virtual()) sm_clock_unregister(&worker->clock_heap);
     for (int class = 0; class < SM_STACK_CLASS_COUNT; class ++) {
         struct sm_stack_cache *cache = &worker->stacks[class];
@@ -69,21 +75,44 @@ void sm_worker_fini(struct sm_worker *worker)
         }
         sm_stack_unreserve((enum sm_stack_class) class, cache->credits);
     }
+    sm_task_empty_cache(&worker->role);
     sm_fd_forget_poller(&worker->poller);
     sm_poller_fini(&worker->poller);
 }
 
 /* ---- stacks ---- */
 
+/* Where there is no memory for more stacks, those we keep for later are worth more as promises. */
+static SM_COLD bool fetch_credits(struct sm_stack_cache *cache, enum sm_stack_class class)
+{
+    cache->credits = sm_stack_reserve(class, CREDIT_BATCH);
+    while (cache->credits == 0 && cache->free != NULL) {
+        struct sm_stack *stack = cache->free;
+        cache->free = stack->next;
+        cache->free_count--;
+        sm_stack_put(stack);
+        cache->credits = sm_stack_reserve(class, 1);
+    }
+    return cache->credits > 0;
+}
+
 bool sm_worker_take_credit(struct sm_worker *worker, unsigned stack_class)
 {
     struct sm_stack_cache *cache = &worker->stacks[stack_class];
-    if (sm_unlikely(cache->credits == 0)) {
-        cache->credits = sm_stack_reserve((enum sm_stack_class)stack_class, CREDIT_BATCH);
-        if (cache->credits == 0) return false;
+    if (sm_unlikely(cache->credits == 0)
+            && !fetch_credits(cache, (enum sm_stack_class)stack_class)) {
+        return false;
     }
     cache->credits--;
     return true;
+}
+
+/* Tasks from outside and stolen ones bring credits that their spawners took elsewhere: without a
+ * limit these would only ever become more. */
+static SM_COLD void return_credits(struct sm_stack_cache *cache, enum sm_stack_class class)
+{
+    sm_stack_unreserve(class, CREDITS_MAX / 2);
+    cache->credits -= CREDITS_MAX / 2;
 }
 
 /* A stack for a task whose spawner took a credit for it: one of ours, and the credit back, or one
@@ -95,7 +124,9 @@ static struct sm_stack *take_stack(struct sm_worker *worker, unsigned stack_clas
     if (sm_likely(stack != NULL)) {
         cache->free = stack->next;
         cache->free_count--;
-        cache->credits++;
+        if (sm_unlikely(++cache->credits > CREDITS_MAX)) {
+            return_credits(cache, (enum sm_stack_class)stack_class);
+        }
         return stack;
     }
     return sm_stack_take_reserved((enum sm_stack_class)stack_class);
@@ -104,6 +135,7 @@ static struct sm_stack *take_stack(struct sm_worker *worker, unsigned stack_clas
 static void give_stack(struct sm_worker *worker, struct sm_stack *stack)
 {
     struct sm_stack_cache *cache = &worker->stacks[stack->class];
+    sm_stack_check(stack);
     stack->owner = NULL;
     if (cache->free_count == CACHED_STACKS_MAX) {
         sm_stack_put(stack);
@@ -288,8 +320,12 @@ void sm_worker_wake(struct sm_worker *worker)
 
 void sm_worker_send(struct sm_worker *worker, struct sm_task *task)
 {
+    /* Until it is pushed, the task keeps the runtime from ending; from then on, this count does. */
+    (void)sm_add_relaxed(&worker->senders, 1); /* relaxed: published by the push */
     sm_inbox_push(&worker->inbox, task);
     sm_worker_wake(worker);
+    /* acq_rel: pairs with the acquire in sm_worker_fini(). It is our last touch. */
+    (void)sm_sub_acq_rel(&worker->senders, 1);
 }
 
 void sm_runner_ready(struct sm_task *task)
@@ -318,8 +354,10 @@ static void look_around(struct sm_worker *worker, int64_t now_ns)
 {
     worker->looked_ns = now_ns;
     (void)sm_timer_fire_due(&worker->timers, now_ns);
-    sm_count_relaxed(&worker->stats.polls, 1);
-    (void)sm_poller_wait(&worker->poller, 0);
+    if (sm_poller_has_watched(&worker->poller)) {
+        sm_count_relaxed(&worker->stats.polls, 1);
+        (void)sm_poller_wait(&worker->poller, 0);
+    }
     /* What has waited for a whole quantum is worth another worker's wake-up; less is not. */
     if (sm_ring_count(&worker->ring) > 0) (void)sm_runtime_wake_idle(worker->runtime);
 }
@@ -431,8 +469,11 @@ static void sleep_in_poller(struct sm_worker *worker, struct sm_party *party)
                                                              * wakes us */
         (void)sm_poller_wait(&worker->poller, deadline_ns);
     }
-    /* seq_cst: pairs with the exchange in sm_worker_wake(): a waker that was first counted us. */
-    if (sm_exchange_seq_cst(&worker->is_sleeping, 0) != 0 && may_sleep) sm_clock_busy();
+    /* seq_cst: pairs with the exchange in sm_worker_wake(): a waker that was first counted us, also
+     * where we had not taken ourselves off the count. */
+    bool is_counted = sm_exchange_seq_cst(&worker->is_sleeping, 0) == 0;
+    if (may_sleep && !is_counted) sm_clock_busy();
+    if (!may_sleep && is_counted) sm_clock_idle();
     sm_runtime_set_idle(worker, false);
     sm_monitor_rouse(worker->runtime);
 }
@@ -443,6 +484,8 @@ static void find_work(struct sm_worker *worker, struct sm_party *party)
     look_around(worker, sm_now_ns());
     worker->until_look = worker->look_every;
     if (sm_fifo_peek(&worker->fifo) != NULL || sm_ring_count(&worker->ring) > 0) return;
+    /* Thieves have emptied the ring: there may be more where that came from. */
+    if (sm_fifo_peek(&worker->backlog) != NULL) return;
     if (steal(worker)) return;
     if (spin_for_work(worker, party)) return;
     sleep_in_poller(worker, party);
@@ -498,8 +541,10 @@ bool sm_worker_try_hold(struct sm_worker *worker, struct sm_thread *thread)
     /* acq_rel: pairs with the release in sm_worker_let_go(). It carries everything owner-only. */
     if (!sm_cas_seq_cst(&worker->role.holder, &nobody, thread)) return false;
     thread->role = &worker->role;
-    /* seq_cst: pairs with the seq_cst load in sm_worker_wake(): we are awake. */
-    sm_store_seq_cst(&worker->is_sleeping, 0);
+    /* seq_cst: pairs with the seq_cst load in sm_worker_wake(): we are awake. Who woke the worker
+     * counted it as busy, which this thread is already. */
+    if (sm_exchange_seq_cst(&worker->is_sleeping, 0) == 0) sm_clock_idle();
+    sm_monitor_rouse(worker->runtime);
     return true;
 }
 
@@ -507,9 +552,14 @@ void sm_worker_let_go(struct sm_worker *worker, struct sm_thread *thread)
 {
     sm_assert(thread->role == &worker->role);
     thread->role = NULL;
-    /* seq_cst: pairs with the CAS in sm_worker_try_hold(): it carries everything owner-only, and
+    struct sm_thread *holder = thread;
+    /* Not a plain store: a taker that contests the role sees us inside and writes us back.
+     * seq_cst: pairs with the CAS in sm_worker_try_hold(): it carries everything owner-only, and
      * orders the look at those who would drive. */
-    sm_store_seq_cst(&worker->role.holder, NULL);
+    while (!sm_cas_seq_cst(&worker->role.holder, &holder, NULL)) {
+        holder = thread;
+        (void)sched_yield();
+    }
 }
 
 struct sm_timer_heap *sm_runner_timers(struct sm_thread *thread)
