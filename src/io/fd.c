@@ -198,6 +198,7 @@ static int check_before_wait(const struct sm_fd_use *use, unsigned events)
     struct sm_fd *entry = use->entry;
     /* relaxed: under the lock. */
     if (sm_load_relaxed(&entry->generation) != use->generation) return -ECANCELED;
+    if (sm_load_relaxed(&entry->kind) == SM_FD_UNKNOWN) return 1; /* relaxed: under the lock */
 
     int r = watch(use->fd, entry, sm_fd_current_poller());
     /* seq_cst: pairs with the AND in sm_fd_take_ready(). */
@@ -218,6 +219,11 @@ int sm_fd_wait(const struct sm_fd_use *use, unsigned events, int64_t deadline_ns
     struct sm_fd *entry = use->entry;
     sm_lock(&entry->lock);
     int r = check_before_wait(use, events);
+    /* relaxed: under the lock. Closed just now, unless the number has a new owner: see what it is. */
+    if (r >= 0 && sm_load_relaxed(&entry->kind) == SM_FD_UNKNOWN) {
+        sm_unlock(&entry->lock);
+        return adopt(use->fd, entry);
+    }
     if (r != 0) {
         sm_unlock(&entry->lock);
         return r < 0 ? r : 0;
