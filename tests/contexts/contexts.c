@@ -197,8 +197,8 @@ static void tchild(struct cell *cell)
     in_runtime(cell, attempt_in_child);
 }
 
-static void run_cell(const char *function, void (*context)(struct cell *cell),
-        const struct outcome *wanted)
+static void run_cell(
+        const char *function, void (*context)(struct cell *cell), const struct outcome *wanted)
 {
     struct cell cell = {.exercise = find_exercise(function), .wanted = wanted};
     CHECK(cell.exercise != NULL);

@@ -45,8 +45,8 @@ void things_init(struct things *things, seam_runtime *runtime)
     CHECK_OK(seam_chan_new(sizeof(int), 2, &things->chan));
     CHECK_OK(seam_chan_send(things->chan, &things->got, SEAM_NOW));
     init_sockets(things);
-    CHECK_OK(seam_spawn(
-            seam_runtime_root(runtime), set_event, &things->event, NULL, &things->task));
+    CHECK_OK(
+            seam_spawn(seam_runtime_root(runtime), set_event, &things->event, NULL, &things->task));
     CHECK_OK(seam_call(runtime, wait_for_event, &things->event, NULL, SEAM_FOREVER));
 }
 

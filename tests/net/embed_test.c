@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "net_kit.h"
-
 #include <poll.h>
 #include <pthread.h>
 
 #include "base/atomic.h"
+#include "net_kit.h"
 
 static _Atomic(uint32_t) tasks_left;
 
@@ -54,7 +53,8 @@ TEST(timers_fire_in_a_foreign_loop_that_is_not_kept_busy)
     sm_store_seq_cst(&tasks_left, 1);
     CHECK_OK(seam_spawn(seam_runtime_root(runtime), sleep_in_steps, &steps, NULL, NULL));
     int returns = loop(runtime);
-    CHECK(returns >= steps && returns <= 3 * steps + 3);
+    CHECK(returns >= steps);
+    CHECK_EQ(returns > 3 * steps + 3 ? returns : 0, 0);
     stop(runtime);
 }
 

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "net_kit.h"
-
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -13,6 +11,7 @@
 #include <termios.h>
 
 #include "base/atomic.h"
+#include "net_kit.h"
 
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
@@ -459,7 +458,8 @@ static void interrupt_often(bool on)
 {
     const struct sigaction action = {.sa_handler = do_nothing};
     CHECK_OK(sigaction(SIGALRM, &action, NULL));
-    struct itimerval period = {.it_interval.tv_usec = on ? 100 : 0, .it_value.tv_usec = on ? 100 : 0};
+    struct itimerval period = {
+            .it_interval.tv_usec = on ? 100 : 0, .it_value.tv_usec = on ? 100 : 0};
     CHECK_OK(setitimer(ITIMER_REAL, &period, NULL));
 }
 
@@ -476,7 +476,8 @@ static void *be_interrupted(void *unused)
         CHECK_ERR(seam_await_fd(fds[0], SEAM_READABLE, SEAM_NOW), EAGAIN);
         CHECK_ERR(seam_accept(listener, NULL, NULL, SEAM_NOW), EAGAIN);
         CHECK_ERR((int)seam_read(fds[0], &byte, 1, seam_after(300 * SEAM_MICROSECOND)), ETIMEDOUT);
-        CHECK_ERR(seam_await_fd(fds[0], SEAM_READABLE, seam_after(300 * SEAM_MICROSECOND)), ETIMEDOUT);
+        CHECK_ERR(seam_await_fd(fds[0], SEAM_READABLE, seam_after(300 * SEAM_MICROSECOND)),
+                ETIMEDOUT);
         int fd = (int)CHECK_OK(connect_to(&place, in_time()));
         CHECK_OK(seam_close((int)CHECK_OK(seam_accept(listener, NULL, NULL, in_time()))));
         CHECK_OK(seam_close(fd));

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "net_kit.h"
-
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include "net_kit.h"
 #include "os/os.h"
 
 /* Only so many more descriptors, until restored. */

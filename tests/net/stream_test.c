@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "net_kit.h"
-
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
 #include "base/atomic.h"
+#include "net_kit.h"
 
-static const char *const hosts[] = {"127.0.0.1", "::1", "unix:@seam-net-test", "unix:seam-net-test.sock"};
+static const char *const hosts[] = {
+        "127.0.0.1", "::1", "unix:@seam-net-test", "unix:seam-net-test.sock"};
 enum { HOSTS = sizeof hosts / sizeof hosts[0], BIG_BYTES = 16 << 20, PIECE = 100000 };
 
 /* A byte that tells its place. */
