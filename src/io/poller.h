@@ -18,6 +18,7 @@ struct sm_poller {
     int wake_fd;               /* eventfd; readable when another thread wants our attention */
     int timer_fd;              /* -1, or what wakes a foreign loop that embeds us */
     _Atomic(uint32_t) watched; /* descriptors: with none there is nothing to ask the kernel for */
+    bool is_driven;            /* by callers, so that there may be nobody who waits on it */
     bool has_no_pwait2;        /* the kernel is older than 5.11: sleeps are rounded up to 1 ms */
 };
 

@@ -51,6 +51,7 @@ int sm_worker_init(struct sm_worker *worker, struct seam_runtime *runtime, uint3
     };
     int r = sm_poller_init(&worker->poller);
     if (r < 0) return r;
+    worker->poller.is_driven = runtime->is_driven && index == 0;
 
     sm_timer_heap_init(&worker->timers);
     worker->clock_heap.heap = &worker->timers;
