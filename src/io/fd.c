@@ -178,12 +178,6 @@ static int watch(int fd, struct sm_fd *entry, struct sm_poller *poller)
     }
     uint32_t generation = sm_load_relaxed(&entry->generation); /* relaxed: under the lock */
     int r = sm_poller_add(poller, fd, generation);
-    if (r == -EEXIST) {
-        /* The number was closed and opened again behind our back while a copy kept the old
-         * description alive. */
-        sm_poller_remove(poller, fd);
-        r = sm_poller_add(poller, fd, generation);
-    }
     if (r == -EPERM) {
         sm_store_relaxed(&entry->kind, SM_FD_FILE); /* relaxed: under the lock */
         return 1;
@@ -323,6 +317,14 @@ void sm_fd_closed(int fd)
     sm_store_relaxed(&entry->kind, SM_FD_UNKNOWN);
     sm_unlock(&entry->lock);
     complete_waiters(claimed, TOLD);
+}
+
+void sm_fd_is_no_file(struct sm_fd *entry)
+{
+    sm_lock(&entry->lock);
+    /* relaxed: under the lock. */
+    if (sm_load_relaxed(&entry->kind) == SM_FD_FILE) sm_store_relaxed(&entry->kind, SM_FD_UNKNOWN);
+    sm_unlock(&entry->lock);
 }
 
 void sm_fd_forget_poller(const struct sm_poller *poller)

@@ -102,5 +102,8 @@ int sm_fd_forget(int fd);
  * waits for what will not come. Such a one tries again. Any thread that is inside. */
 void sm_fd_closed(int fd);
 
+/* It was adopted as a file and turns out not to be ready: its kind is found out anew. */
+void sm_fd_is_no_file(struct sm_fd *entry);
+
 /* A poller goes away: those it watched are watched by nobody, and who waits looks for another. */
 void sm_fd_forget_poller(const struct sm_poller *poller);

@@ -111,11 +111,18 @@ static ssize_t try_stream(const struct transfer *transfer, struct sm_fd *entry)
     return n;
 }
 
-static ssize_t try_plain(const struct transfer *transfer)
+/* A file is always ready. What is not is no file: the number was one's when it was adopted, in a race
+ * with its close, and has another owner now, for whom reading without asking might block a worker. */
+static ssize_t try_file(const struct transfer *transfer, struct sm_fd *entry)
 {
-    ssize_t n = transfer->writes ? write(transfer->fd, transfer->buf, transfer->bytes)
-                                 : read(transfer->fd, transfer->buf, transfer->bytes);
-    return n < 0 ? sm_neg_errno() : n;
+    ssize_t n = read_or_write(transfer, transfer->bytes, RWF_NOWAIT);
+    if (n != -EAGAIN && n != -EOPNOTSUPP && n != -EINVAL && n != -ENOSYS) return n;
+
+    if (poll_now(transfer->fd, transfer->writes ? SM_FD_WRITABLE : SM_FD_READABLE) == 0) {
+        sm_fd_is_no_file(entry);
+        return -EINTR;
+    }
+    return read_or_write(transfer, transfer->bytes, 0);
 }
 
 static ssize_t try_once(const struct transfer *transfer, struct sm_fd *entry)
@@ -129,7 +136,7 @@ static ssize_t try_once(const struct transfer *transfer, struct sm_fd *entry)
         case SM_FD_MESSAGES: n = try_socket(transfer); break;
         case SM_FD_UNKNOWN:
         case SM_FD_STREAM: n = try_stream(transfer, entry); break;
-        case SM_FD_FILE: n = try_plain(transfer); break;
+        case SM_FD_FILE: n = try_file(transfer, entry); break;
         }
     }
     return n;

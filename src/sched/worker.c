@@ -354,7 +354,8 @@ static void look_around(struct sm_worker *worker, int64_t now_ns)
 {
     worker->looked_ns = now_ns;
     (void)sm_timer_fire_due(&worker->timers, now_ns);
-    if (sm_poller_has_watched(&worker->poller)) {
+    /* A foreign loop sees the poller readable until its wake-ups have been taken, too. */
+    if (worker->poller.is_driven || sm_poller_has_watched(&worker->poller)) {
         sm_count_relaxed(&worker->stats.polls, 1);
         (void)sm_poller_wait(&worker->poller, 0);
     }
