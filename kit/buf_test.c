@@ -43,7 +43,7 @@ TEST(a_queue_that_is_drained_as_fast_as_it_is_filled_stays_small)
         CHECK_OK(buf_put(&buf, "abcdefghijkl", 12));
         CHECK_EQ(buf_data(&buf)[0], "abcdefghijkl"[(i * 11) % 12]);
         buf_drop(&buf, 11);
-        if (buf.len > 100) buf_drop(&buf, 12 * 8);
+        if (buf.len > 100) buf_drop(&buf, (size_t)12 * 8);
     }
     CHECK(buf.capacity <= 512);
     buf_fini(&buf);

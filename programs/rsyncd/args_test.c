@@ -10,7 +10,7 @@
 /* main()'s argv is not const, but nobody writes to it. */
 static int parse(struct args *args, int argc, const char **argv, struct fault *fault)
 {
-    return args_parse(args, argc, (char *const *)(uintptr_t)argv, fault);
+    return args_parse(args, argc, (char *const *)(void *)argv, fault);
 }
 
 #define COUNT(array) (int)(sizeof(array) / sizeof(array)[0])

@@ -128,7 +128,7 @@ static int check_options(const struct seam_options *options, uint8_t *out_stack_
         if (options->reserved[i] != 0) return -EINVAL;
     }
     enum sm_stack_class class = SM_STACK_64K;
-    size_t bytes = options->stack_bytes != 0 ? options->stack_bytes : 64 * 1024;
+    size_t bytes = options->stack_bytes != 0 ? options->stack_bytes : (size_t)64 * 1024;
     int r = sm_stack_class_for(bytes, &class);
     *out_stack_class = (uint8_t) class;
     return r;

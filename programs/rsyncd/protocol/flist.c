@@ -282,6 +282,7 @@ static size_t join(const struct flist *list, const struct flist_entry *entry, ch
     const char *dir = text_at(list, entry->dir_at);
     const char *name = text_at(list, entry->name_at);
     size_t len = strlen(dir);
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): the name brings the end */
     memcpy(path, dir, len);
     if (len > 0) path[len++] = '/';
     size_t name_len = strlen(name);

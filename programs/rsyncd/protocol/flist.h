@@ -24,9 +24,9 @@ enum {
 struct flist_item {
     const char *path; /* relative to the transfer root; "." is the root itself */
     size_t path_len;
-    uint32_t mode; /* st_mode */
     int64_t size;
     int64_t mtime;
+    uint32_t mode; /* st_mode */
     uint32_t mtime_ns;
     uint32_t uid;
     uint32_t gid;

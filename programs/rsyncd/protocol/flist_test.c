@@ -47,7 +47,7 @@ TEST(the_list_is_sorted_as_both_sides_must)
         for (int i = 0; i < COUNT && is_whole; i++) {
             struct flist_item item;
             CHECK_OK(flist_get(&list, (size_t)i, &item, path));
-            if (item.mode == 040755 && strcmp(path, ".") != 0) strcat(path, "/");
+            if (item.mode == 040755 && strcmp(path, ".") != 0) memcpy(path + item.path_len, "/", 2);
             CHECK(strcmp(path, sorted[i]) == 0);
         }
         flist_fini(&list);

@@ -7,6 +7,20 @@
 #include "check/check.h"
 #include "check/hex.h"
 
+static int collect_events(struct demux *demux, struct cursor *in, struct buf *collected)
+{
+    struct demux_event event;
+    int r = 0;
+    while ((r = demux_next(demux, in, &event, NULL)) == 0) {
+        if (event.code != MUX_DATA) {
+            (void)buf_put_format(collected, "<%d:%d:", (int)event.code, event.number);
+        }
+        (void)buf_put(collected, event.bytes, event.len);
+        if (event.code != MUX_DATA) (void)buf_put_str(collected, ">");
+    }
+    return r;
+}
+
 /* Goal: events do not depend on how the input is cut. Method: feed pieces of every length up to
  * the whole, keep what is left over, collect all data and messages as text. */
 static void collect(const struct buf *input, size_t piece, struct buf *collected)
@@ -19,16 +33,7 @@ static void collect(const struct buf *input, size_t piece, struct buf *collected
         size_t len = input->len - at < piece ? input->len - at : piece;
         CHECK_OK(buf_put(&kept, buf_data(input) + at, len));
         struct cursor in = cursor_of(buf_data(&kept), kept.len);
-        struct demux_event event;
-        int r = 0;
-        while ((r = demux_next(&demux, &in, &event, NULL)) == 0) {
-            if (event.code != MUX_DATA) {
-                (void)buf_put_format(collected, "<%d:%d:", (int)event.code, event.number);
-            }
-            (void)buf_put(collected, event.bytes, event.len);
-            if (event.code != MUX_DATA) (void)buf_put_str(collected, ">");
-        }
-        CHECK_ERR(r, EAGAIN);
+        CHECK_ERR(collect_events(&demux, &in, collected), EAGAIN);
         buf_drop(&kept, kept.len - cursor_left(&in));
     }
     CHECK_EQ(kept.len, 0);
