@@ -15,6 +15,7 @@
 #include "seam/task.h"
 #include "seam/time.h"
 
+#include "base/cast.h"
 #include "cross/service.h"
 #include "sched/runtime.h"
 #include "task/wait.h"
@@ -68,16 +69,16 @@ struct indirect {
     int64_t deadline_ns;
 };
 
-static int call_as_thread(void *arg)
+SEAM_SUSPENDS static int call_as_thread(void *arg)
 {
     const struct indirect *call = arg;
     return seam_call(call->runtime, call->fn, call->arg, call->out_result, call->deadline_ns);
 }
 
-static int call_from_pool(const struct indirect *call)
+SEAM_SUSPENDS static int call_from_pool(const struct indirect *call)
 {
     int result = 0;
-    int r = seam_block(call_as_thread, (void *)(uintptr_t)call, &result, SEAM_FOREVER);
+    int r = seam_block(call_as_thread, sm_drop_const(call), &result, SEAM_FOREVER);
     return r < 0 ? r : result;
 }
 
@@ -109,7 +110,7 @@ struct indirect_owned {
     seam_destroy_fn *destroy;
 };
 
-static int call_owned_as_thread(void *arg)
+SEAM_SUSPENDS static int call_owned_as_thread(void *arg)
 {
     const struct indirect_owned *owned = arg;
     const struct indirect *call = &owned->call;
@@ -117,10 +118,10 @@ static int call_owned_as_thread(void *arg)
             call->deadline_ns);
 }
 
-static int call_owned_from_pool(const struct indirect_owned *owned)
+SEAM_SUSPENDS static int call_owned_from_pool(const struct indirect_owned *owned)
 {
     int result = 0;
-    int r = seam_block(call_owned_as_thread, (void *)(uintptr_t)owned, &result, SEAM_FOREVER);
+    int r = seam_block(call_owned_as_thread, sm_drop_const(owned), &result, SEAM_FOREVER);
     if (r == 0) return result;
     owned->destroy(owned->call.arg, -ECANCELED);
     return r;

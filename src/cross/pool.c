@@ -71,14 +71,12 @@ static bool spin_for_call(struct pool_thread *self)
 static void wait_for_call(struct pool_thread *self)
 {
     if (spin_for_call(self)) return;
-    sm_clock_idle();
     uint32_t word = THREAD_FREE;
-    /* acq_rel: pairs with the exchange in call_thread(), which must see that we sleep. */
-    if (!sm_cas_acq_rel(&self->word, &word, THREAD_ASLEEP)) {
-        sm_clock_busy(); /* called in between, by somebody who thought us awake */
-        return;
-    }
-    /* acquire: pairs with the exchange in call_thread(). It carries the job. */
+    /* acq_rel: pairs with the exchange in call_thread(): who sees that we sleep counts us as busy
+     * again, so there is no moment at which a called thread is idle. */
+    if (sm_cas_acq_rel(&self->word, &word, THREAD_ASLEEP)) sm_clock_idle();
+    /* acquire: pairs with the exchange in call_thread(). It carries the job, also if the CAS failed:
+     * it is relaxed then. */
     while (sm_load_acquire(&self->word) != THREAD_CALLED) {
         (void)sm_os.futex_wait(&self->word, THREAD_ASLEEP, INT64_MAX);
     }
@@ -237,12 +235,16 @@ uint32_t sm_pool_end(struct sm_pool *pool, int64_t deadline_ns)
     call_all(pool);
     sm_unlock(&pool->lock);
 
+    /* The real futex knows no virtual deadline: there we wait for the end of all jobs. */
+    if (sm_clock_is_virtual()) deadline_ns = INT64_MAX;
+    sm_clock_idle();
     uint32_t left = 0;
     int r = 0;
     /* relaxed: a guess; the lock below carries the rest. */
     while (r == 0 && (left = sm_load_relaxed(&pool->live)) > 0) {
         r = sm_os.futex_wait(&pool->live, left, deadline_ns);
     }
+    sm_clock_busy();
     sm_lock(&pool->lock);
     left = sm_load_relaxed(&pool->live); /* relaxed: under the lock */
     pool->is_orphan = left > 0;

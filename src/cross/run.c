@@ -84,11 +84,9 @@ static int wait_until_empty(struct sm_thread *thread, seam_runtime *runtime, int
             .object = &root->lock,
     };
     r = sm_wait(&wait);
-    if (r < 0) {
-        sm_lock(&root->lock);
-        root->ender = NULL;
-        sm_unlock(&root->lock);
-    }
+    sm_lock(&root->lock);
+    root->ender = NULL;
+    sm_unlock(&root->lock);
     return r;
 }
 
@@ -97,7 +95,7 @@ static void dispose_handles(struct sm_scope *root)
     struct sm_list *link = NULL;
     while ((link = sm_list_first(&root->tasks)) != NULL) {
         sm_list_remove(link);
-        sm_task_dispose(sm_container_of(link, struct sm_task, in_home));
+        sm_task_dispose(sm_container_of(link, struct sm_task, in_home), sm_thread_self());
     }
 }
 
@@ -123,8 +121,8 @@ static int stop_alone(seam_runtime *runtime, int64_t deadline_ns)
         r = wait_until_empty(thread, runtime, deadline_ns);
         if (r == 0) {
             dispose_handles(sm_runtime_root(runtime));
+            (void)sm_pool_end(withdraw_pool(runtime), seam_after(runtime->grace_ns));
             sm_runtime_end(runtime);
-            sm_pool_end(withdraw_pool(runtime), seam_after(runtime->grace_ns));
         }
     }
     sm_leave();
@@ -136,7 +134,7 @@ struct stop {
     int64_t deadline_ns;
 };
 
-static int stop_as_thread(void *arg)
+SEAM_SUSPENDS static int stop_as_thread(void *arg)
 {
     const struct stop *stop = arg;
     return seam_runtime_stop(stop->runtime, stop->deadline_ns);
@@ -182,7 +180,7 @@ struct run {
     void *arg;
 };
 
-static int run_as_thread(void *arg)
+SEAM_SUSPENDS static int run_as_thread(void *arg)
 {
     const struct run *run = arg;
     seam_runtime *runtime = NULL;

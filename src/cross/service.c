@@ -25,8 +25,9 @@ static bool begin(struct sm_service *service, seam_runtime *runtime)
     sm_lock(&service->lock);
     service->has_begun = !service->is_cancelled;
     if (service->has_begun) {
-        sm_scope_open(sm_scope_of(&service->scope), sm_thread_party(thread),
-                sm_runtime_root(runtime), SM_SCOPE_UNCOUNTED);
+        struct sm_scope *scope = sm_scope_of(&service->scope);
+        struct sm_scope *root = sm_runtime_root(runtime);
+        (void)sm_scope_open(scope, sm_thread_party(thread), root, SM_SCOPE_UNCOUNTED);
     }
     bool may_run = service->has_begun;
     sm_unlock(&service->lock);

@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
+
 struct sm_os {
     /* Nanoseconds on the monotonic clock; > 0. Any thread, also in signal handlers. */
     int64_t (*now_ns)(void);
@@ -49,6 +51,7 @@ void sm_os_thread_name(const char *name);
 /* Make the memory effects of all running threads of this process visible, as if each had executed
  * a full fence. False if the kernel refuses: then roles cannot be taken (sched/worker.h). */
 bool sm_os_membarrier(void);
+void sm_os_membarrier_prepare(void);
 
 /* Is this a child forked from the process that used the library first? The byte lies in a page that
  * the kernel wipes in the child; before sm_os_mark_parent() the answer is no. */
@@ -60,7 +63,7 @@ extern _Atomic(bool) sm_os_is_parent_marked;
 static inline bool sm_os_is_forked_child(void)
 {
     /* acquire: pairs with the release in mark_parent_once() (os/os.c). It carries the mark. */
-    return *atomic_load_explicit(&sm_os_parent_mark, memory_order_acquire) == 0;
+    return *sm_load_acquire(&sm_os_parent_mark) == 0;
 }
 
 /* What the calling thread has used of the CPU, as another thread may ask. */

@@ -287,6 +287,7 @@ TEST(a_million_guarded_stacks_fit_into_forty_maps_and_a_page_each)
     if (read_number("/proc/meminfo", "MemAvailable:") < 8L << 20) {
         CHECK_SKIP("less than 8 GiB of memory available");
     }
+    check_time_limit(100); /* a million page faults, perhaps beside others */
     if (get(SM_STACK_64K)->guard != SM_GUARD_MADVISE) {
         CHECK_SKIP("no guards without maps on this kernel");
     }
@@ -338,4 +339,55 @@ TEST(threads_never_get_the_same_stack)
     }
     CHECK(stats().carved[SM_STACK_16K] <= THREADS * HELD);
     CHECK_EQ(stats().carved[SM_STACK_16K], stats().free[SM_STACK_16K]);
+}
+
+/*
+ * Promises.
+ */
+
+static int slabs_allowed;
+
+static void *map_a_few(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+    if (slabs_allowed == 0) return MAP_FAILED;
+    slabs_allowed--;
+    return mmap(address, bytes, protection, flags, fd, offset);
+}
+
+TEST(what_was_promised_can_be_taken_when_there_is_no_more_memory)
+{
+    enum { PROMISED = 100 };
+    CHECK_EQ(sm_stack_reserve(SM_STACK_64K, PROMISED), PROMISED);
+    sm_memory_calls.map = map_a_few;
+    struct sm_stack *stacks[PROMISED];
+    uint32_t others = 0;
+    struct sm_stack *stack = NULL;
+    while (sm_stack_get(SM_STACK_64K, &stack) == 0) {
+        others++; /* everybody else gets what nobody was promised */
+    }
+    CHECK_EQ(others, 64 + 128 - PROMISED);
+    CHECK_EQ(sm_stack_reserve(SM_STACK_64K, 1), 0);
+    for (int i = 0; i < PROMISED; i++) {
+        stacks[i] = sm_stack_take_reserved(SM_STACK_64K);
+        CHECK(stacks[i] != NULL);
+    }
+    CHECK_EQ(sm_stack_reserve(SM_STACK_64K, 1), 0);
+    for (int i = 0; i < PROMISED; i++) {
+        sm_stack_put(stacks[i]);
+    }
+    CHECK_EQ(sm_stack_reserve(SM_STACK_64K, 2 * PROMISED), PROMISED);
+    sm_stack_unreserve(SM_STACK_64K, PROMISED);
+    CHECK_OK(sm_stack_get(SM_STACK_64K, &stack));
+}
+
+TEST(promises_are_granted_as_far_as_there_is_memory)
+{
+    sm_memory_calls.map = map_a_few;
+    slabs_allowed = 0;
+    CHECK_EQ(sm_stack_reserve(SM_STACK_16K, 10), 0);
+    slabs_allowed = 1;
+    CHECK_EQ(sm_stack_reserve(SM_STACK_16K, 100), 64);
+    CHECK_EQ(sm_stack_reserve(SM_STACK_16K, 1), 0);
+    sm_stack_unreserve(SM_STACK_16K, 1);
+    CHECK_EQ(sm_stack_reserve(SM_STACK_16K, 100), 1);
 }

@@ -19,5 +19,6 @@ struct seam_runtime;
 int sm_monitor_start(struct seam_runtime *runtime);
 void sm_monitor_stop(struct seam_runtime *runtime);
 
-/* A worker has woken up. Any thread; a load, and a system call if the monitor sleeps. */
+/* A worker has woken up, or somebody has taken a free role. Any thread; a load, and a system call
+ * if the monitor sleeps. */
 void sm_monitor_rouse(struct seam_runtime *runtime);

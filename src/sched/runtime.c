@@ -58,20 +58,21 @@ static void *thread_main(void *arg)
     char name[16] = "";
     (void)snprintf(name, sizeof name, "%s-%u", runtime->name, start.worker->index);
     sm_os_thread_name(name);
-    (void)sm_overflow_thread_begin();
 
     struct sm_thread *thread = sm_thread_self();
+    sm_thread_prepare_to_run(thread);
     sm_store_relaxed(&thread->inside, 1); /* relaxed: nobody knows us before we hold a role */
     thread->role = &start.worker->role;
     /* release: pairs with the acquire in sm_enter_slow() and the CAS in sm_role_take(). */
     sm_store_release(&start.worker->role.holder, thread);
-    while (sm_worker_run(thread, NULL) == SM_WORKER_LOST) {
+    bool has_role = true;
+    while (has_role && sm_worker_run(thread, NULL) == SM_WORKER_LOST) {
         sm_clock_idle();
-        if (!wait_for_role(runtime, thread)) break;
+        has_role = wait_for_role(runtime, thread);
         sm_store_relaxed(&thread->inside, 1); /* relaxed: as above */
     }
+    if (has_role) sm_clock_idle();
     if (thread->role != NULL) sm_worker_let_go(sm_worker_of(thread), thread);
-    sm_overflow_thread_end();
     return NULL;
 }
 
@@ -135,9 +136,10 @@ static int check_options(const struct seam_options *options, uint8_t *out_stack_
 
 static int init_workers(struct seam_runtime *runtime)
 {
-    size_t bytes = sizeof *runtime->workers * runtime->worker_count;
+    size_t bytes = sizeof *runtime->workers * (size_t)runtime->worker_count;
     runtime->workers = sm_os.map(bytes);
-    runtime->threads = calloc(runtime->worker_count + SM_SPARES_MAX, sizeof *runtime->threads);
+    runtime->threads =
+            calloc((size_t)runtime->worker_count + SM_SPARES_MAX, sizeof *runtime->threads);
     int r = runtime->workers == NULL || runtime->threads == NULL ? -ENOMEM : 0;
     uint32_t ready = 0;
     while (r == 0 && ready < runtime->worker_count) {
@@ -229,7 +231,7 @@ int sm_runtime_new(
 void sm_runtime_refuse(struct seam_runtime *runtime)
 {
     uint32_t open = SM_RUNTIME_OPEN;
-    /* acq_rel: pairs with the load under the root's lock in seam_spawn(). */
+    /* acq_rel: pairs with the relaxed load under a scope's lock, by who admits a task. */
     (void)sm_cas_acq_rel(&runtime->state, &open, SM_RUNTIME_STOPPING);
     sm_scope_cancel(sm_runtime_root(runtime));
 }
@@ -253,19 +255,21 @@ void sm_runtime_end(struct seam_runtime *runtime)
         (void)pthread_join(runtime->threads[i], NULL);
     }
     /* A caller whose task was the last may still be on its way out of the first worker's loop, and
-     * one that polls may be in it. From here on nobody gets the role. */
+     * one that polls may be in it. From here on nobody gets the role. We may hold another: a task
+     * whose new runtime could not be completed. */
     struct sm_thread *thread = sm_thread_self();
+    struct sm_role *role = thread->role;
     while (runtime->is_driven && !sm_worker_try_hold(&runtime->workers[0], thread)) {
         (void)sched_yield();
     }
-    thread->role = NULL;
+    thread->role = role;
     sm_lock(&runtime->lock);
     runtime->thread_count = 0;
     sm_unlock(&runtime->lock);
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
         sm_worker_fini(&runtime->workers[i]);
     }
-    /* release: pairs with the acquire in seam_runtime_stop(). */
+    /* release: pairs with the acquire in stop_alone(). */
     sm_store_release(&runtime->state, SM_RUNTIME_STOPPED);
 }
 
@@ -278,7 +282,7 @@ void sm_runtime_unref(struct seam_runtime *runtime)
 {
     /* acq_rel: pairs with itself: the last one sees what the others did. */
     if (sm_sub_acq_rel(&runtime->refs, 1) != 1) return;
-    sm_os.unmap(runtime->workers, sizeof *runtime->workers * runtime->worker_count);
+    sm_os.unmap(runtime->workers, sizeof *runtime->workers * (size_t)runtime->worker_count);
     free(runtime->threads);
     free(runtime);
 }
@@ -322,11 +326,11 @@ void sm_runtime_set_idle(struct sm_worker *worker, bool is_idle)
 {
     _Atomic(uint64_t) *word = &worker->runtime->idle[worker->index / 64];
     uint64_t bit = UINT64_C(1) << worker->index % 64;
-    /* seq_cst: pairs with the load in first_idle(); the bit is a hint, is_sleeping decides. */
+    /* relaxed: the bit is a hint, is_sleeping decides. */
     if (is_idle) {
-        (void)sm_or_seq_cst(word, bit);
+        (void)sm_or_relaxed(word, bit);
     } else {
-        (void)sm_and_seq_cst(word, ~bit);
+        (void)sm_and_relaxed(word, ~bit);
     }
 }
 
@@ -387,13 +391,7 @@ static void tell_a_driver(struct seam_runtime *runtime)
     for (struct sm_list *link = runtime->drivers.next; link != &runtime->drivers;
             link = link->next) {
         struct sm_party *party = &sm_container_of(link, struct sm_thread, driving)->party;
-        uint32_t word = sm_load_relaxed(&party->word); /* relaxed: the CAS decides */
-        bool told = false;
-        while ((word & SM_PARTY_STATE_MASK) == SM_PARTY_WAITING && !told) {
-            /* acq_rel: pairs with the acquire in sleep_in_futex(). */
-            told = sm_cas_weak_acq_rel(&party->word, &word, word | SM_PARTY_RETRY);
-        }
-        if (told) {
+        if (sm_party_change_flags(party, SM_PARTY_RETRY, 0)) {
             sm_os.futex_wake(&party->word, 1);
             break;
         }
@@ -411,40 +409,31 @@ void sm_runner_drive_retire(struct sm_thread *thread, struct seam_runtime *runti
     if (sm_load_seq_cst(&runtime->workers[0].role.holder) == NULL) tell_a_driver(runtime);
 }
 
-/* Change flags of our own waiting word; false if it has been claimed. */
-static bool change_flags(struct sm_party *party, uint32_t set, uint32_t clear)
+/* With the role in our hands: run until party is done (true), or the role is lost. */
+static bool drive_held(struct sm_thread *thread, struct sm_party *party)
 {
-    uint32_t word = sm_load_relaxed(&party->word); /* relaxed: the CAS decides */
-    while ((word & SM_PARTY_STATE_MASK) == SM_PARTY_WAITING) {
-        /* acq_rel: pairs with the CAS of a claimer, who must see how to wake us. */
-        if (sm_cas_weak_acq_rel(&party->word, &word, (word | set) & ~clear)) return true;
-    }
-    return false;
+    sm_store_relaxed(&thread->inside, 1); /* relaxed: published with the role */
+    (void)sm_worker_run(thread, party);
+    if (sm_party_change_flags(party, 0, SM_PARTY_DRIVES)) return false;
+    sm_party_wait_for_done(party);
+    return true;
 }
 
 bool sm_runner_drive(struct sm_thread *thread, struct seam_runtime *runtime)
 {
     struct sm_worker *worker = &runtime->workers[0];
     struct sm_party *party = &thread->party;
-    if (!change_flags(party, 0, SM_PARTY_RETRY)) return false;
+    if (!sm_party_change_flags(party, 0, SM_PARTY_RETRY)) return false;
     if (!sm_worker_try_hold(worker, thread)) return false;
 
+    sm_thread_prepare_to_run(thread);
     bool is_done = false;
-    if (change_flags(party, SM_PARTY_DRIVES, 0)) {
-        sm_store_relaxed(&thread->inside, 1); /* relaxed: published with the role */
-        bool lost = sm_worker_run(thread, party) == SM_WORKER_LOST;
-        is_done = !change_flags(party, 0, SM_PARTY_DRIVES);
-        if (is_done) {
-            /* acquire: pairs with the release in complete_thread(). */
-            while (sm_load_acquire(&party->word) != SM_PARTY_DONE) {
-                sm_spin_pause();
-            }
-        }
-        if (lost) return is_done;
+    if (sm_party_change_flags(party, SM_PARTY_DRIVES, 0)) is_done = drive_held(thread, party);
+    if (thread->role != NULL) {
+        sm_worker_rest(worker);
+        sm_worker_let_go(worker, thread);
+        tell_a_driver(runtime);
     }
-    sm_worker_rest(worker);
-    sm_worker_let_go(worker, thread);
-    tell_a_driver(runtime);
     return is_done;
 }
 
@@ -460,6 +449,7 @@ int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread)
     thread->task = NULL;
     int r = -EBUSY;
     if (sm_worker_try_hold(worker, thread)) {
+        if (task == NULL) sm_thread_prepare_to_run(thread);
         r = sm_worker_run_some(thread, LIMIT_NS) ? 1 : 0;
         sm_worker_rest(worker);
         sm_worker_let_go(worker, thread);

@@ -40,7 +40,7 @@ struct sm_pool;
 
 struct sm_monitor {
     pthread_t thread;
-    bool has_thread;
+    bool has_thread;          /* under the runtime's lock once others know it */
     _Atomic(uint32_t) signal; /* futex */
     _Atomic(uint32_t) sleeps; /* until a worker wakes up */
 };
@@ -70,7 +70,7 @@ struct seam_runtime {
     uint32_t thread_count;
     pthread_t *threads;
     struct sm_monitor monitor;
-    struct sm_pool *pool;         /* cross/pool.h */
+    struct sm_pool *pool;         /* cross/pool.h; goes, under lock, when the runtime stops */
     struct seam_mutex stop_mutex; /* one stops it at a time */
     int64_t grace_ns;
     _Atomic(uint32_t) refs; /* the user, and threads that were left to themselves */

@@ -19,6 +19,7 @@ enum {
     BACKLOG_BATCH = SM_RING_SLOTS / 2,
     CREDIT_BATCH = 64,
     CACHED_STACKS_MAX = 2048, /* a burst of a thousand tasks is served without a lock */
+    CREDITS_MAX = 2048,       /* likewise */
 };
 
 /* ---- construction ---- */
@@ -50,6 +51,7 @@ int sm_worker_init(struct sm_worker *worker, struct seam_runtime *runtime, uint3
     };
     int r = sm_poller_init(&worker->poller);
     if (r < 0) return r;
+    worker->poller.is_driven = runtime->is_driven && index == 0;
 
     sm_timer_heap_init(&worker->timers);
     worker->clock_heap.heap = &worker->timers;
@@ -59,7 +61,7 @@ int sm_worker_init(struct sm_worker *worker, struct seam_runtime *runtime, uint3
 
 void sm_worker_fini(struct sm_worker *worker)
 {
-    /* acquire: pairs with the subtraction in sm_worker_send(): nobody will touch the poller any more. */
+    /* acquire: pairs with the subtraction in sm_worker_send(): nobody touches us any more. */
     while (sm_load_acquire(&worker->senders) != 0) {
         (void)sched_yield();
     }
@@ -73,21 +75,44 @@ void sm_worker_fini(struct sm_worker *worker)
         }
         sm_stack_unreserve((enum sm_stack_class) class, cache->credits);
     }
+    sm_task_empty_cache(&worker->role);
     sm_fd_forget_poller(&worker->poller);
     sm_poller_fini(&worker->poller);
 }
 
 /* ---- stacks ---- */
 
+/* Where there is no memory for more stacks, those we keep for later are worth more as promises. */
+static SM_COLD bool fetch_credits(struct sm_stack_cache *cache, enum sm_stack_class class)
+{
+    cache->credits = sm_stack_reserve(class, CREDIT_BATCH);
+    while (cache->credits == 0 && cache->free != NULL) {
+        struct sm_stack *stack = cache->free;
+        cache->free = stack->next;
+        cache->free_count--;
+        sm_stack_put(stack);
+        cache->credits = sm_stack_reserve(class, 1);
+    }
+    return cache->credits > 0;
+}
+
 bool sm_worker_take_credit(struct sm_worker *worker, unsigned stack_class)
 {
     struct sm_stack_cache *cache = &worker->stacks[stack_class];
-    if (sm_unlikely(cache->credits == 0)) {
-        cache->credits = sm_stack_reserve((enum sm_stack_class)stack_class, CREDIT_BATCH);
-        if (cache->credits == 0) return false;
+    if (sm_unlikely(cache->credits == 0)
+            && !fetch_credits(cache, (enum sm_stack_class)stack_class)) {
+        return false;
     }
     cache->credits--;
     return true;
+}
+
+/* Tasks from outside and stolen ones bring credits that their spawners took elsewhere: without a
+ * limit these would only ever become more. */
+static SM_COLD void return_credits(struct sm_stack_cache *cache, enum sm_stack_class class)
+{
+    sm_stack_unreserve(class, CREDITS_MAX / 2);
+    cache->credits -= CREDITS_MAX / 2;
 }
 
 /* A stack for a task whose spawner took a credit for it: one of ours, and the credit back, or one
@@ -99,7 +124,9 @@ static struct sm_stack *take_stack(struct sm_worker *worker, unsigned stack_clas
     if (sm_likely(stack != NULL)) {
         cache->free = stack->next;
         cache->free_count--;
-        cache->credits++;
+        if (sm_unlikely(++cache->credits > CREDITS_MAX)) {
+            return_credits(cache, (enum sm_stack_class)stack_class);
+        }
         return stack;
     }
     return sm_stack_take_reserved((enum sm_stack_class)stack_class);
@@ -108,6 +135,7 @@ static struct sm_stack *take_stack(struct sm_worker *worker, unsigned stack_clas
 static void give_stack(struct sm_worker *worker, struct sm_stack *stack)
 {
     struct sm_stack_cache *cache = &worker->stacks[stack->class];
+    sm_stack_check(stack);
     stack->owner = NULL;
     if (cache->free_count == CACHED_STACKS_MAX) {
         sm_stack_put(stack);
@@ -292,12 +320,11 @@ void sm_worker_wake(struct sm_worker *worker)
 
 void sm_worker_send(struct sm_worker *worker, struct sm_task *task)
 {
-    /* Once pushed, the task may run, and be the last of its runtime, before we have woken anybody.
-     * relaxed: published by the push. */
-    (void)sm_add_relaxed(&worker->senders, 1);
+    /* Until it is pushed, the task keeps the runtime from ending; from then on, this count does. */
+    (void)sm_add_relaxed(&worker->senders, 1); /* relaxed: published by the push */
     sm_inbox_push(&worker->inbox, task);
     sm_worker_wake(worker);
-    /* acq_rel: pairs with the acquire in sm_worker_fini(). */
+    /* acq_rel: pairs with the acquire in sm_worker_fini(). It is our last touch. */
     (void)sm_sub_acq_rel(&worker->senders, 1);
 }
 
@@ -327,8 +354,11 @@ static void look_around(struct sm_worker *worker, int64_t now_ns)
 {
     worker->looked_ns = now_ns;
     (void)sm_timer_fire_due(&worker->timers, now_ns);
-    sm_count_relaxed(&worker->stats.polls, 1);
-    (void)sm_poller_wait(&worker->poller, 0);
+    /* A foreign loop sees the poller readable until its wake-ups have been taken, too. */
+    if (worker->poller.is_driven || sm_poller_has_watched(&worker->poller)) {
+        sm_count_relaxed(&worker->stats.polls, 1);
+        (void)sm_poller_wait(&worker->poller, 0);
+    }
     /* What has waited for a whole quantum is worth another worker's wake-up; less is not. */
     if (sm_ring_count(&worker->ring) > 0) (void)sm_runtime_wake_idle(worker->runtime);
 }
@@ -440,8 +470,11 @@ static void sleep_in_poller(struct sm_worker *worker, struct sm_party *party)
                                                              * wakes us */
         (void)sm_poller_wait(&worker->poller, deadline_ns);
     }
-    /* seq_cst: pairs with the exchange in sm_worker_wake(): a waker that was first counted us. */
-    if (sm_exchange_seq_cst(&worker->is_sleeping, 0) != 0 && may_sleep) sm_clock_busy();
+    /* seq_cst: pairs with the exchange in sm_worker_wake(): a waker that was first counted us, also
+     * where we had not taken ourselves off the count. */
+    bool is_counted = sm_exchange_seq_cst(&worker->is_sleeping, 0) == 0;
+    if (may_sleep && !is_counted) sm_clock_busy();
+    if (!may_sleep && is_counted) sm_clock_idle();
     sm_runtime_set_idle(worker, false);
     sm_monitor_rouse(worker->runtime);
 }
@@ -452,6 +485,8 @@ static void find_work(struct sm_worker *worker, struct sm_party *party)
     look_around(worker, sm_now_ns());
     worker->until_look = worker->look_every;
     if (sm_fifo_peek(&worker->fifo) != NULL || sm_ring_count(&worker->ring) > 0) return;
+    /* Thieves have emptied the ring: there may be more where that came from. */
+    if (sm_fifo_peek(&worker->backlog) != NULL) return;
     if (steal(worker)) return;
     if (spin_for_work(worker, party)) return;
     sleep_in_poller(worker, party);
@@ -507,8 +542,9 @@ bool sm_worker_try_hold(struct sm_worker *worker, struct sm_thread *thread)
     /* acq_rel: pairs with the release in sm_worker_let_go(). It carries everything owner-only. */
     if (!sm_cas_seq_cst(&worker->role.holder, &nobody, thread)) return false;
     thread->role = &worker->role;
-    /* seq_cst: pairs with the seq_cst load in sm_worker_wake(): we are awake. */
-    sm_store_seq_cst(&worker->is_sleeping, 0);
+    /* seq_cst: pairs with the seq_cst load in sm_worker_wake(): we are awake. Who woke the worker
+     * counted it as busy, which this thread is already. */
+    if (sm_exchange_seq_cst(&worker->is_sleeping, 0) == 0) sm_clock_idle();
     sm_monitor_rouse(worker->runtime);
     return true;
 }

@@ -60,8 +60,9 @@ int seam_scope_begin(struct seam_scope *public_scope, seam_runtime *runtime, int
     if (r == 0 && !sm_runtime_is_open(runtime)) r = -ESHUTDOWN;
     if (r == 0) {
         struct sm_scope *scope = sm_scope_of(public_scope);
-        sm_scope_open(scope, sm_thread_party(thread), sm_runtime_root(runtime), SM_SCOPE_COUNTED);
-        if (deadline_ns != SEAM_FOREVER) arm(thread, scope, deadline_ns);
+        struct sm_scope *root = sm_runtime_root(runtime);
+        r = sm_scope_open(scope, sm_thread_party(thread), root, SM_SCOPE_COUNTED);
+        if (r == 0 && deadline_ns != SEAM_FOREVER) arm(thread, scope, deadline_ns);
     }
     sm_leave();
     return r;
@@ -93,7 +94,7 @@ static void dispose_finished(struct sm_scope *scope)
     struct sm_list *link = NULL;
     while ((link = sm_list_first(&scope->tasks)) != NULL) {
         sm_list_remove(link);
-        sm_task_dispose(sm_container_of(link, struct sm_task, in_home));
+        sm_task_dispose(sm_container_of(link, struct sm_task, in_home), sm_thread_self());
     }
 }
 

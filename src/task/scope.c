@@ -23,42 +23,52 @@ void sm_scope_init_root(struct sm_scope *scope, seam_runtime *runtime)
     scope->is_root = true;
 }
 
-/* Put scope on a list of above, and let it begin as cancelled as above is. */
-static void register_below(
-        struct sm_scope *scope, struct sm_scope *above, struct sm_list *list, struct sm_list *link)
+/* Become a child of parent, as cancelled as it is. */
+static void register_child(struct sm_scope *scope, struct sm_scope *parent)
 {
-    sm_lock(&above->lock);
-    sm_list_push_back(list, link);
+    sm_lock(&parent->lock);
+    sm_list_push_back(&parent->children, &scope->in_parent);
     /* relaxed: written under the lock we hold. */
-    if (sm_load_relaxed(&above->cancelled) != 0) sm_store_relaxed(&scope->cancelled, 1);
-    sm_unlock(&above->lock);
+    if (sm_load_relaxed(&parent->cancelled) != 0) sm_store_relaxed(&scope->cancelled, 1);
+    sm_unlock(&parent->lock);
 }
 
-void sm_scope_open(struct sm_scope *scope, struct sm_party *party, struct sm_scope *root,
+/* Become a guest, unless the runtime stops: then whoever stops it may have counted its guests. */
+static bool register_guest(struct sm_scope *scope, struct sm_scope *root)
+{
+    sm_lock(&root->lock);
+    /* relaxed: written under the lock we hold. */
+    scope->is_guest = sm_load_relaxed(&root->cancelled) == 0;
+    if (scope->is_guest) sm_list_push_back(&root->guests, &scope->in_runtime);
+    sm_unlock(&root->lock);
+    return scope->is_guest;
+}
+
+int sm_scope_open(struct sm_scope *scope, struct sm_party *party, struct sm_scope *root,
         enum sm_scope_counting counting)
 {
     init(scope, root->runtime);
     scope->owner = party;
     scope->outer = party->scope;
     scope->outer_depth = party->scope_depth;
-    scope->depth = ++party->depth;
+    scope->depth = (uint16_t)(party->depth + 1);
 
     /* A shield between us and the outer scope: nothing comes through. */
     bool is_shielded = party->shield_depth >= party->scope_depth && party->shield_depth > 0;
-    if (party->scope != NULL && !is_shielded) {
-        scope->parent = party->scope;
-        register_below(scope, scope->parent, &scope->parent->children, &scope->in_parent);
-    }
+    if (!is_shielded) scope->parent = party->scope;
+
     /* A runtime that is being stopped must know who still uses it: those that are not below its
      * own tasks anyway. */
     bool is_below =
             party->is_task && party->scope != NULL && party->scope->runtime == root->runtime;
-    if (!is_below && counting == SM_SCOPE_COUNTED) {
-        scope->is_guest = true;
-        register_below(scope, root, &root->guests, &scope->in_runtime);
+    if (!is_below && counting == SM_SCOPE_COUNTED && !register_guest(scope, root)) {
+        return -ESHUTDOWN;
     }
+    if (scope->parent != NULL) register_child(scope, scope->parent);
+    party->depth++;
     party->scope = scope;
     party->scope_depth = scope->depth;
+    return 0;
 }
 
 int sm_scope_close(struct sm_scope *scope, struct sm_party *party, struct sm_scope *root)
@@ -126,30 +136,35 @@ static struct sm_scope *first_child(struct sm_scope *scope)
     return link == NULL ? NULL : sm_container_of(link, struct sm_scope, in_parent);
 }
 
-/* Walk the tree below top, which is locked, with the locks of the path held. A scope that was
- * cancelled before has cancelled everything below it already. */
+/* The next scope at or after child, its lock taken, that was not cancelled before; NULL at the end of
+ * the list. One that was has cancelled everything below it already. Under the parent's lock. */
+static struct sm_scope *cancel_next(struct sm_scope *child)
+{
+    while (child != NULL) {
+        sm_lock(&child->lock);
+        if (cancel_here(child)) return child;
+        struct sm_scope *passed = child;
+        child = next_sibling(passed);
+        sm_unlock(&passed->lock);
+    }
+    return NULL;
+}
+
+/* Walk the tree below top, which is locked, with the locks of the path held: down if there is a
+ * scope below, else on, else up. */
 static void cancel_below(struct sm_scope *top)
 {
     struct sm_scope *scope = top;
-    struct sm_scope *child = first_child(top);
     for (;;) {
-        while (child != NULL) {
-            sm_lock(&child->lock);
-            if (cancel_here(child)) {
-                scope = child;
-                child = first_child(scope);
-            } else {
-                struct sm_scope *done = child;
-                child = next_sibling(done);
-                sm_unlock(&done->lock);
-            }
+        struct sm_scope *next = cancel_next(first_child(scope));
+        while (next == NULL) {
+            if (scope == top) return;
+            struct sm_scope *done = scope;
+            scope = done->parent;
+            next = cancel_next(next_sibling(done));
+            sm_unlock(&done->lock);
         }
-        if (scope == top) return;
-
-        struct sm_scope *done = scope;
-        scope = done->parent;
-        child = next_sibling(done);
-        sm_unlock(&done->lock);
+        scope = next;
     }
 }
 
@@ -168,26 +183,12 @@ void sm_scope_cancel(struct sm_scope *scope)
     sm_unlock(&scope->lock);
 }
 
-void sm_scope_add_task(struct sm_scope *scope, struct sm_task *task)
+struct sm_party *sm_scope_count_down(struct sm_scope *scope)
 {
-    sm_lock(&scope->lock);
-    sm_list_push_back(&scope->tasks, &task->in_home);
-    scope->live++;
-    sm_unlock(&scope->lock);
-}
-
-struct sm_party *sm_scope_task_ended(struct sm_scope *scope, struct sm_task *task)
-{
-    struct sm_party *ender = NULL;
-    sm_lock(&scope->lock);
-    if (task != NULL) sm_list_remove(&task->in_home);
     scope->live--;
-    if (scope->live == 0 && scope->ender != NULL && sm_list_is_empty(&scope->guests)
-            && sm_party_claim(scope->ender->party)) {
-        ender = scope->ender->party;
-    }
-    sm_unlock(&scope->lock);
-    return ender;
+    bool is_empty = scope->live == 0 && sm_list_is_empty(&scope->guests);
+    if (!is_empty || scope->ender == NULL || !sm_party_claim(scope->ender->party)) return NULL;
+    return scope->ender->party;
 }
 
 void sm_scope_forget_task(struct sm_scope *scope, struct sm_task *task)

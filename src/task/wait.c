@@ -110,26 +110,6 @@ static bool spin_until_done(struct sm_thread *thread)
     return false;
 }
 
-/* Add a flag to the word of our own wait; false if it has been claimed. */
-static bool add_flag(struct sm_party *party, uint32_t flag)
-{
-    uint32_t word = sm_load_relaxed(&party->word); /* relaxed: the CAS decides */
-    while ((word & SM_PARTY_STATE_MASK) == SM_PARTY_WAITING) {
-        /* acq_rel: pairs with the CAS of a claimer, who must see how to wake us. */
-        if (sm_cas_weak_acq_rel(&party->word, &word, word | flag)) return true;
-    }
-    return false;
-}
-
-/* Claimed, but not yet done: the claimer is a few instructions away from saying so. */
-static void wait_for_done(struct sm_party *party)
-{
-    /* acquire: pairs with the release in complete_thread(). */
-    while (sm_load_acquire(&party->word) != SM_PARTY_DONE) {
-        sm_spin_pause();
-    }
-}
-
 /* End our own wait, unless somebody is faster. */
 static void claim_own(struct sm_party *party, int result)
 {
@@ -137,7 +117,7 @@ static void claim_own(struct sm_party *party, int result)
         party->result = result;
         sm_clock_busy();
     } else {
-        wait_for_done(party);
+        sm_party_wait_for_done(party);
     }
 }
 
@@ -173,8 +153,8 @@ static void fire_own_timer(const struct sm_party *party, int64_t now_ns)
 static void sleep_in_futex(struct sm_thread *thread, const struct sm_wait *wait)
 {
     struct sm_party *party = &thread->party;
-    if (!add_flag(party, SM_PARTY_SLEEPS)) {
-        wait_for_done(party);
+    if (!sm_party_change_flags(party, SM_PARTY_SLEEPS, 0)) {
+        sm_party_wait_for_done(party);
         return;
     }
     for (;;) {
@@ -209,8 +189,8 @@ static void sleep_in_poll(struct sm_thread *thread, const struct sm_wait *wait)
             {.fd = wait->poll_fd, .events = events},
             {.fd = thread->event_fd, .events = POLLIN},
     };
-    if (!add_flag(party, SM_PARTY_POLLS)) {
-        wait_for_done(party);
+    if (!sm_party_change_flags(party, SM_PARTY_POLLS, 0)) {
+        sm_party_wait_for_done(party);
         return;
     }
     int r = -ETIMEDOUT;
