@@ -187,8 +187,8 @@ bool sm_os_membarrier(void)
     return state == 1 && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
-static unsigned char plain_mark = 1;
-const volatile unsigned char *sm_os_parent_mark = &plain_mark;
+static volatile unsigned char plain_mark = 1;
+_Atomic(const volatile unsigned char *) sm_os_parent_mark = &plain_mark;
 
 /* Where no page can be wiped, the fork tells. Children made by a bare clone() then go unnoticed. */
 static void unmark_child(void)
@@ -201,7 +201,8 @@ static void mark_parent_once(void)
     unsigned char *page = real_map(PAGE_BYTES);
     if (page != NULL && madvise(page, PAGE_BYTES, MADV_WIPEONFORK) == 0) {
         page[0] = 1;
-        sm_os_parent_mark = page;
+        /* release: pairs with the acquire in sm_os_is_forked_child(). It carries the mark. */
+        sm_store_release(&sm_os_parent_mark, page);
         return;
     }
     if (page != NULL) real_unmap(page, PAGE_BYTES);

@@ -12,10 +12,11 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/atomic.h"
 
 struct sm_os {
     /* Nanoseconds on the monotonic clock; > 0. Any thread, also in signal handlers. */
@@ -52,11 +53,13 @@ bool sm_os_membarrier(void);
 
 /* Is this a child forked from the process that used the library first? The byte lies in a page that
  * the kernel wipes in the child; before sm_os_mark_parent() the answer is no. */
-extern const volatile unsigned char *sm_os_parent_mark;
+extern _Atomic(const volatile unsigned char *) sm_os_parent_mark;
 void sm_os_mark_parent(void);
 static inline bool sm_os_is_forked_child(void)
 {
-    return *sm_os_parent_mark == 0;
+    /* acquire: pairs with the release in mark_parent_once(). It carries the mark: another thread may
+     * be the first to use the library right now. */
+    return *sm_load_acquire(&sm_os_parent_mark) == 0;
 }
 
 /* What the calling thread has used of the CPU, as another thread may ask. */
