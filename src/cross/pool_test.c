@@ -3,11 +3,12 @@
 
 #include <errno.h>
 
+#include "seam.h"
+
 #include "base/atomic.h"
 #include "check/check.h"
 #include "os/os.h"
 #include "sched/runtime.h"
-#include "seam.h"
 
 enum { JOBS = 20 };
 

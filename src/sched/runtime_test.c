@@ -6,10 +6,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "seam.h"
+
 #include "base/atomic.h"
 #include "check/check.h"
 #include "os/os.h"
-#include "seam.h"
 
 static int nothing(void *arg)
 {

@@ -3,9 +3,10 @@
 
 #include <sys/mman.h>
 
+#include "seam.h"
+
 #include "check/check.h"
 #include "os/os.h"
-#include "seam.h"
 
 /* ---- promises of stacks ---- */
 
@@ -38,8 +39,7 @@ TEST(calls_from_outside_do_not_pile_up_promises)
 
 static int slabs_allowed;
 
-static void *map_a_few(
-        void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
+static void *map_a_few(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
 {
     bool is_slab = bytes >= sm_stack_class_bytes(SM_STACK_64K);
     if (is_slab && slabs_allowed == 0) return MAP_FAILED;

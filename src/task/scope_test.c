@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "task/scope.h"
 
-#include "check/check.h"
 #include "seam.h"
+
+#include "check/check.h"
 #include "time/clock.h"
 
 static seam_runtime *runtime;

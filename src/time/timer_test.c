@@ -165,8 +165,7 @@ static void *add_and_remove(void *arg)
     uint64_t dice = check_seed() + (uintptr_t)arg;
     for (int turn = 0; turn < TURNS; turn++) {
         dice = dice * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        struct frame frame = {
-                .timer = {.deadline_ns = (int64_t)(dice >> 44 & 255), .fire = touch}};
+        struct frame frame = {.timer = {.deadline_ns = (int64_t)(dice >> 44 & 255), .fire = touch}};
         (void)sm_timer_add(&shared, &frame.timer);
         (void)sm_add_relaxed(&added, 1);
         for (uint64_t i = dice >> 56; i > 0; i--) {

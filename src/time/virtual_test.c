@@ -2,8 +2,9 @@
 /*
  * Virtual time seen through the whole runtime: sleeps, deadlines and scopes are exact, and instant.
  */
-#include "check/check.h"
 #include "seam.h"
+
+#include "check/check.h"
 #include "time/clock.h"
 
 enum { START_NS = 1000 };

@@ -29,8 +29,8 @@ static int attempt(struct crowd *crowd, struct dice *dice, bool sends, struct va
     bool has_scope = roll(dice, 2) == 0;
     struct seam_scope scope;
     if (has_scope) {
-        int64_t limit_ns = roll(dice, 3) == 0 ? SEAM_FOREVER
-                                              : seam_after(roll(dice, 300) * SEAM_MICROSECOND);
+        int64_t limit_ns =
+                roll(dice, 3) == 0 ? SEAM_FOREVER : seam_after(roll(dice, 300) * SEAM_MICROSECOND);
         CHECK_OK(seam_scope_begin(&scope, crowd->runtime, limit_ns));
         if (roll(dice, 16) == 0) CHECK_OK(seam_scope_cancel(&scope));
     }

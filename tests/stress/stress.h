@@ -10,8 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "check/check.h"
 #include "seam.h"
+
+#include "check/check.h"
 
 /* Everybody has dice of their own, made from the test's seed. */
 struct dice {
