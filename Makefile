@@ -4,7 +4,7 @@
 #   make test       build for debugging and run the tests
 #   make demo       see it work
 #   make bench      measure it
-#   make debug | release | asan | tsan | clang     build and test one preset
+#   make debug | release | asan | tsan | clang | ucontext     build and test one preset
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make format     make check
 #
@@ -12,7 +12,7 @@
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 CMAKE_FLAGS ?=
-PRESETS := debug release asan tsan clang
+PRESETS := debug release asan tsan clang ucontext
 
 .PHONY: build test demo bench install format check clean $(PRESETS)
 

@@ -64,7 +64,7 @@ static int block_as_task(
 }
 
 /* The caller may block, so there is nothing to cross. */
-static int block_here(seam_fn *fn, void *arg, int *out_result, int64_t deadline_ns)
+SEAM_SUSPENDS static int block_here(seam_fn *fn, void *arg, int *out_result, int64_t deadline_ns)
 {
     if (seam_cancelled() < 0) return -ECANCELED;
     struct seam_scope scope;

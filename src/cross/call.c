@@ -15,6 +15,7 @@
 #include "seam/task.h"
 #include "seam/time.h"
 
+#include "base/cast.h"
 #include "cross/service.h"
 #include "sched/runtime.h"
 #include "task/wait.h"
@@ -42,6 +43,13 @@ static bool is_task_of(const seam_runtime *runtime)
     return thread->task != NULL && sm_runtime_current(thread) == runtime;
 }
 
+/* Is the caller a task, which cannot drive the runtime that it calls? */
+static bool is_driven_by_others(const seam_runtime *runtime)
+{
+    return runtime != NULL && runtime->is_driven && sm_thread_self()->task != NULL
+            && !is_task_of(runtime);
+}
+
 /* How the call ended, given how its scope did. */
 static int settle(const struct call *call, int ended, int64_t deadline_ns, int *out_result)
 {
@@ -61,24 +69,23 @@ struct indirect {
     int64_t deadline_ns;
 };
 
-static int call_as_thread(void *arg)
+SEAM_SUSPENDS static int call_as_thread(void *arg)
 {
     const struct indirect *call = arg;
     return seam_call(call->runtime, call->fn, call->arg, call->out_result, call->deadline_ns);
 }
 
-static int call_from_pool(const struct indirect *call)
+SEAM_SUSPENDS static int call_from_pool(const struct indirect *call)
 {
     int result = 0;
-    int r = seam_block(call_as_thread, (void *)(uintptr_t)call, &result, SEAM_FOREVER);
+    int r = seam_block(call_as_thread, sm_drop_const(call), &result, SEAM_FOREVER);
     return r < 0 ? r : result;
 }
 
 int seam_call(seam_runtime *runtime, seam_fn *fn, void *arg, int *out_result, int64_t deadline_ns)
 {
     if (sm_os_is_forked_child()) return -EOWNERDEAD;
-    bool is_task = sm_thread_self()->task != NULL;
-    if (is_task && runtime != NULL && runtime->is_driven && !is_task_of(runtime)) {
+    if (is_driven_by_others(runtime)) {
         const struct indirect call = {runtime, fn, arg, out_result, deadline_ns};
         return call_from_pool(&call);
     }
@@ -97,6 +104,29 @@ int seam_call(seam_runtime *runtime, seam_fn *fn, void *arg, int *out_result, in
     return r < 0 ? r : settle(&call, ended, deadline_ns, out_result);
 }
 
+/* The owned form, from a task into a runtime that only runs while somebody drives it. */
+struct indirect_owned {
+    struct indirect call;
+    seam_destroy_fn *destroy;
+};
+
+SEAM_SUSPENDS static int call_owned_as_thread(void *arg)
+{
+    const struct indirect_owned *owned = arg;
+    const struct indirect *call = &owned->call;
+    return seam_call_owned(call->runtime, call->fn, call->arg, owned->destroy, call->out_result,
+            call->deadline_ns);
+}
+
+SEAM_SUSPENDS static int call_owned_from_pool(const struct indirect_owned *owned)
+{
+    int result = 0;
+    int r = seam_block(call_owned_as_thread, sm_drop_const(owned), &result, SEAM_FOREVER);
+    if (r == 0) return result;
+    owned->destroy(owned->call.arg, -ECANCELED);
+    return r;
+}
+
 static int serve(void *arg)
 {
     struct sm_owned *owned = arg;
@@ -107,6 +137,10 @@ static int serve(void *arg)
 int seam_call_owned(seam_runtime *runtime, seam_fn *fn, void *arg, seam_destroy_fn *destroy,
         int *out_result, int64_t deadline_ns)
 {
+    if (is_driven_by_others(runtime)) {
+        const struct indirect_owned call = {{runtime, fn, arg, out_result, deadline_ns}, destroy};
+        return call_owned_from_pool(&call);
+    }
     struct sm_owned *owned = NULL;
     int r = sm_owned_new(fn, arg, destroy, &owned);
     if (r < 0) return r;

@@ -95,8 +95,18 @@ static void dispose_handles(struct sm_scope *root)
     struct sm_list *link = NULL;
     while ((link = sm_list_first(&root->tasks)) != NULL) {
         sm_list_remove(link);
-        sm_task_dispose(sm_container_of(link, struct sm_task, in_home));
+        sm_task_dispose(sm_container_of(link, struct sm_task, in_home), sm_thread_self());
     }
+}
+
+/* Who reads the figures must not meet the pool when it goes. */
+static struct sm_pool *withdraw_pool(seam_runtime *runtime)
+{
+    sm_lock(&runtime->lock);
+    struct sm_pool *pool = runtime->pool;
+    runtime->pool = NULL;
+    sm_unlock(&runtime->lock);
+    return pool;
 }
 
 /* With the stop mutex held: nobody else is here. */
@@ -111,13 +121,8 @@ static int stop_alone(seam_runtime *runtime, int64_t deadline_ns)
         r = wait_until_empty(thread, runtime, deadline_ns);
         if (r == 0) {
             dispose_handles(sm_runtime_root(runtime));
+            (void)sm_pool_end(withdraw_pool(runtime), seam_after(runtime->grace_ns));
             sm_runtime_end(runtime);
-            /* Whoever reads figures must not find it half-way gone. */
-            sm_lock(&runtime->lock);
-            struct sm_pool *pool = runtime->pool;
-            runtime->pool = NULL;
-            sm_unlock(&runtime->lock);
-            sm_pool_end(pool, seam_after(runtime->grace_ns));
         }
     }
     sm_leave();
@@ -129,7 +134,7 @@ struct stop {
     int64_t deadline_ns;
 };
 
-static int stop_as_thread(void *arg)
+SEAM_SUSPENDS static int stop_as_thread(void *arg)
 {
     const struct stop *stop = arg;
     return seam_runtime_stop(stop->runtime, stop->deadline_ns);
@@ -142,7 +147,7 @@ int seam_runtime_stop(seam_runtime *runtime, int64_t deadline_ns)
     if (thread == NULL) return -EOWNERDEAD;
     bool inside = is_inside(thread, runtime);
     bool is_task = thread->task != NULL;
-    if (inside) sm_runtime_refuse(runtime);
+    sm_runtime_refuse(runtime); /* whatever becomes of us: the caller may be cancelled */
     sm_leave();
     if (inside) return -EINPROGRESS;
     if (is_task) {
@@ -175,7 +180,7 @@ struct run {
     void *arg;
 };
 
-static int run_as_thread(void *arg)
+SEAM_SUSPENDS static int run_as_thread(void *arg)
 {
     const struct run *run = arg;
     seam_runtime *runtime = NULL;

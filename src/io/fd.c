@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/auto.h"
@@ -39,57 +40,109 @@ static int add_page(int fd)
     return 0;
 }
 
+static enum sm_fd_kind kind_of_socket(int fd)
+{
+    int type = 0;
+    socklen_t len = sizeof type;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0) return SM_FD_MESSAGES;
+    return type == SOCK_STREAM ? SM_FD_SOCKET : SM_FD_MESSAGES;
+}
+
+/* Under the lock. */
+static void set_kind(struct sm_fd *entry, enum sm_fd_kind kind)
+{
+    /* seq_cst: pairs with the AND in sm_fd_take_ready(). */
+    (void)sm_or_seq_cst(&entry->ready, SM_FD_READABLE | SM_FD_WRITABLE);
+    /* release: pairs with the acquire in sm_fd_get(). It carries ready. */
+    sm_store_release(&entry->kind, kind);
+}
+
 static int adopt(int fd, struct sm_fd *entry)
 {
     struct stat status;
     if (fstat(fd, &status) < 0) return sm_neg_errno();
 
     enum sm_fd_kind kind = SM_FD_STREAM;
-    if (S_ISSOCK(status.st_mode)) kind = SM_FD_SOCKET;
+    if (S_ISSOCK(status.st_mode)) kind = kind_of_socket(fd);
     if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) kind = SM_FD_FILE;
 
     sm_lock(&entry->lock);
     /* relaxed: under the lock. */
-    if (sm_load_relaxed(&entry->kind) == SM_FD_UNKNOWN) {
-        sm_store_relaxed(&entry->ready, SM_FD_READABLE | SM_FD_WRITABLE);
-        /* release: pairs with the acquire in sm_fd_get(). It carries ready. */
-        sm_store_release(&entry->kind, kind);
-    }
+    if (sm_load_relaxed(&entry->kind) == SM_FD_UNKNOWN) set_kind(entry, kind);
     sm_unlock(&entry->lock);
     return 0;
 }
 
-int sm_fd_get(int fd, struct sm_fd **out_entry)
+/* The entry, whose page is made if need be. */
+static int find_or_add(int fd, struct sm_fd **out_entry)
+{
+    *out_entry = find(fd);
+    if (sm_likely(*out_entry != NULL)) return 0;
+    int r = add_page(fd);
+    *out_entry = find(fd);
+    return r;
+}
+
+int sm_fd_get(int fd, struct sm_fd_use *out_use)
 {
     if (fd < 0) return -EBADF;
     struct sm_fd *entry = find(fd);
     if (entry == NULL) {
         if (fcntl(fd, F_GETFD) < 0) return -EBADF;
-        int r = add_page(fd);
+        int r = find_or_add(fd, &entry);
         if (r < 0) return r;
-        entry = find(fd);
     }
-    *out_entry = entry;
-    /* acquire: pairs with the release in adopt(). */
+    /* acquire: pairs with the release in forget(): whoever finds the new number finds the kind gone,
+     * and whoever finds the old one is found out when it waits. */
+    *out_use = (struct sm_fd_use){fd, sm_load_acquire(&entry->generation), entry};
+    /* acquire: pairs with the release in set_kind(). */
     if (sm_likely(sm_load_acquire(&entry->kind) != SM_FD_UNKNOWN)) return 0;
     return adopt(fd, entry);
 }
 
 unsigned sm_fd_take_ready(struct sm_fd *entry, unsigned events)
 {
+    uint32_t wanted = events | events << 2;
     /* relaxed: the common case, in which there is nothing to clear. */
-    uint32_t ready = sm_load_relaxed(&entry->ready);
-    unsigned ended = ready >> 2 & events;
-    if ((ready & events) == 0) return ended;
+    if ((sm_load_relaxed(&entry->ready) & wanted) == 0) return 0;
     /* seq_cst: pairs with the seq_cst OR in sm_fd_set_ready(): clear first, then the system call; an
      * edge that comes after the clearing is seen by the next to take. */
-    return (sm_and_seq_cst(&entry->ready, ~events) & events) | ended;
+    return sm_and_seq_cst(&entry->ready, ~wanted) & wanted;
+}
+
+/* What a waiter is told that somebody else has set the bit for. */
+enum { TOLD = 1 };
+
+/* Those who wait for one of events, claimed. Under the lock. */
+static void claim_waiters(struct sm_fd *entry, unsigned events, struct sm_list claimed[2])
+{
+    /* seq_cst: pairs with the OR in sm_fd_put_ready(). Who sets it again holds the lock, too. */
+    (void)sm_and_seq_cst(&entry->ready, ~(events << 4));
+    sm_list_init(&claimed[0]);
+    sm_list_init(&claimed[1]);
+    if ((events & SM_FD_READABLE) != 0) sm_waiters_claim_all(&entry->readers, &claimed[0]);
+    if ((events & SM_FD_WRITABLE) != 0) sm_waiters_claim_all(&entry->writers, &claimed[1]);
+}
+
+static void complete_waiters(struct sm_list claimed[2], int result)
+{
+    sm_waiters_complete_all(&claimed[0], result);
+    sm_waiters_complete_all(&claimed[1], result);
 }
 
 void sm_fd_put_ready(struct sm_fd *entry, unsigned events)
 {
-    /* seq_cst: pairs with the seq_cst AND in sm_fd_take_ready(). */
-    (void)sm_or_seq_cst(&entry->ready, events);
+    /* seq_cst: pairs with the seq_cst AND in sm_fd_take_ready() and the OR in sm_fd_wait(): of a bit
+     * and somebody who waits for it, the second to come sees the first. */
+    uint32_t before = sm_or_seq_cst(&entry->ready, events);
+    unsigned waited = before >> 4 & events;
+    if (sm_likely(waited == 0)) return;
+
+    struct sm_list claimed[2];
+    sm_lock(&entry->lock);
+    claim_waiters(entry, waited, claimed);
+    sm_unlock(&entry->lock);
+    complete_waiters(claimed, TOLD);
 }
 
 void sm_fd_set_ready(int fd, uint32_t generation, unsigned events)
@@ -97,19 +150,18 @@ void sm_fd_set_ready(int fd, uint32_t generation, unsigned events)
     struct sm_fd *entry = find(fd);
     if (entry == NULL) return;
 
-    struct sm_list readers;
-    struct sm_list writers;
-    sm_list_init(&readers);
-    sm_list_init(&writers);
+    struct sm_list claimed[2];
     sm_lock(&entry->lock);
-    if (entry->generation == generation) {
-        sm_fd_put_ready(entry, events);
-        if ((events & SM_FD_READABLE) != 0) sm_waiters_claim_all(&entry->readers, &readers);
-        if ((events & SM_FD_WRITABLE) != 0) sm_waiters_claim_all(&entry->writers, &writers);
+    /* relaxed: under the lock. */
+    if (sm_load_relaxed(&entry->generation) != generation) {
+        sm_unlock(&entry->lock);
+        return;
     }
+    /* seq_cst: pairs with the seq_cst AND in sm_fd_take_ready(). */
+    (void)sm_or_seq_cst(&entry->ready, events);
+    claim_waiters(entry, events & (SM_FD_READABLE | SM_FD_WRITABLE), claimed);
     sm_unlock(&entry->lock);
-    sm_waiters_complete_all(&readers, 0);
-    sm_waiters_complete_all(&writers, 0);
+    complete_waiters(claimed, TOLD);
 }
 
 /* Have poller watch fd. Under the lock. 0; 1 if it is always ready. */
@@ -117,15 +169,15 @@ static int watch(int fd, struct sm_fd *entry, struct sm_poller *poller)
 {
     /* relaxed: under the lock. */
     if (sm_load_relaxed(&entry->kind) == SM_FD_FILE) return 1;
-    if (entry->poller != NULL || poller == NULL) return 0;
-
-    int r = sm_poller_add(poller, fd, entry->generation);
-    if (r == -EEXIST) {
-        /* The number was closed and opened again behind our back while a copy kept the old
-         * description alive. */
-        sm_poller_remove(poller, fd);
-        r = sm_poller_add(poller, fd, entry->generation);
+    if (entry->poller == poller || poller == NULL) return 0;
+    if (entry->poller != NULL) {
+        /* The poller that adopted it serves it, unless perhaps nobody looks at that one now. */
+        if (!entry->poller->is_driven) return 0;
+        sm_poller_remove(entry->poller, fd);
+        entry->poller = NULL;
     }
+    uint32_t generation = sm_load_relaxed(&entry->generation); /* relaxed: under the lock */
+    int r = sm_poller_add(poller, fd, generation);
     if (r == -EPERM) {
         sm_store_relaxed(&entry->kind, SM_FD_FILE); /* relaxed: under the lock */
         return 1;
@@ -134,21 +186,43 @@ static int watch(int fd, struct sm_fd *entry, struct sm_poller *poller)
     return r;
 }
 
-int sm_fd_wait(int fd, struct sm_fd *entry, unsigned events, int64_t deadline_ns)
+/* Is there no need to wait? Under the lock. 1; 0: wait; -ECANCELED and others. */
+static int check_before_wait(const struct sm_fd_use *use, unsigned events)
 {
+    struct sm_fd *entry = use->entry;
+    /* relaxed: under the lock. */
+    if (sm_load_relaxed(&entry->generation) != use->generation) return -ECANCELED;
+    if (sm_load_relaxed(&entry->kind) == SM_FD_UNKNOWN) return 1; /* relaxed: under the lock */
+
+    int r = watch(use->fd, entry, sm_fd_current_poller());
+    /* seq_cst: pairs with the AND in sm_fd_take_ready(). */
+    if (r > 0) (void)sm_or_seq_cst(&entry->ready, events);
+    if (r != 0) return r;
+
+    /* seq_cst: pairs with the OR in sm_fd_put_ready(). */
+    uint32_t before = sm_or_seq_cst(&entry->ready, events << 4);
+    if ((before & (events | events << 2)) != 0) return 1;
+
+    struct sm_thread *thread = sm_thread_self();
+    if (thread->task == NULL) r = sm_thread_event_fd(thread);
+    return r < 0 ? r : 0;
+}
+
+int sm_fd_wait(const struct sm_fd_use *use, unsigned events, int64_t deadline_ns)
+{
+    struct sm_fd *entry = use->entry;
     sm_lock(&entry->lock);
-    int r = watch(fd, entry, sm_fd_current_poller());
-    /* relaxed: set under the lock, or by somebody who will try again anyway. */
-    if (r != 0 || (sm_load_relaxed(&entry->ready) & (events | events << 2)) != 0) {
+    int r = check_before_wait(use, events);
+    /* relaxed: under the lock. Closed just now, unless the number has a new owner: see what it is. */
+    if (r >= 0 && sm_load_relaxed(&entry->kind) == SM_FD_UNKNOWN) {
+        sm_unlock(&entry->lock);
+        return adopt(use->fd, entry);
+    }
+    if (r != 0) {
         sm_unlock(&entry->lock);
         return r < 0 ? r : 0;
     }
-    struct sm_thread *thread = sm_thread_self();
-    if (thread->task == NULL && (r = sm_thread_event_fd(thread)) < 0) {
-        sm_unlock(&entry->lock);
-        return r;
-    }
-    struct sm_party *party = sm_thread_party(thread);
+    struct sm_party *party = sm_thread_party(sm_thread_self());
     struct sm_waiter reading = {.party = party};
     struct sm_waiter writing = {.party = party};
     if ((events & SM_FD_READABLE) != 0) sm_list_push_back(&entry->readers, &reading.link);
@@ -160,16 +234,55 @@ int sm_fd_wait(int fd, struct sm_fd *entry, unsigned events, int64_t deadline_ns
             .unlock = sm_wait_unlock,
             .object = &entry->lock,
             .poll_events = events,
-            .poll_fd = fd,
+            .poll_fd = use->fd,
     };
     r = sm_wait(&wait);
     sm_lock(&entry->lock);
     sm_list_remove(&reading.link);
     sm_list_remove(&writing.link);
     sm_unlock(&entry->lock);
-    /* A thread has polled for itself; no poller has set the bit. */
-    if (r == 0 && !party->is_task) sm_fd_put_ready(entry, events);
-    return r;
+    /* A thread has polled for itself; nobody has set the bit, and nobody need be told: other threads
+     * poll, too, and tasks have a poller. */
+    if (r == 0 && !party->is_task) {
+        (void)sm_or_seq_cst(&entry->ready, events); /* seq_cst: pairs with sm_fd_take_ready() */
+    }
+    return r < 0 ? r : 0;
+}
+
+/* Nobody watches it any more; who waits finds out by trying again. Under the lock. */
+static void unwatch(struct sm_fd *entry, struct sm_list claimed[2])
+{
+    entry->poller = NULL;
+    /* seq_cst: pairs with the AND in sm_fd_take_ready(). */
+    (void)sm_or_seq_cst(&entry->ready, SM_FD_READABLE | SM_FD_WRITABLE);
+    claim_waiters(entry, SM_FD_READABLE | SM_FD_WRITABLE, claimed);
+}
+
+/* The end of a life. Under the lock; the waiters are claimed. */
+static void forget(int fd, struct sm_fd *entry, struct sm_list claimed[2])
+{
+    if (entry->poller != NULL) sm_poller_remove(entry->poller, fd);
+    /* relaxed: nobody takes anything of the earlier life. */
+    sm_store_relaxed(&entry->kind, SM_FD_UNKNOWN);
+    unwatch(entry, claimed);
+    /* relaxed: under the lock. release: pairs with the acquire in sm_fd_get(). */
+    sm_store_release(&entry->generation, sm_load_relaxed(&entry->generation) + 1);
+}
+
+int sm_fd_adopt_new(int fd, enum sm_fd_kind kind)
+{
+    struct sm_fd *entry = NULL;
+    int r = find_or_add(fd, &entry);
+    if (r < 0) return r;
+
+    struct sm_list claimed[2];
+    sm_lock(&entry->lock);
+    forget(fd, entry, claimed);
+    (void)sm_and_seq_cst(&entry->ready, 0); /* seq_cst: pairs with nothing: nobody else uses it */
+    set_kind(entry, kind);
+    sm_unlock(&entry->lock);
+    complete_waiters(claimed, -ECANCELED);
+    return 0;
 }
 
 int sm_fd_forget(int fd)
@@ -177,23 +290,41 @@ int sm_fd_forget(int fd)
     struct sm_fd *entry = find(fd);
     if (entry == NULL) return -EBADF;
 
-    struct sm_list readers;
-    struct sm_list writers;
+    struct sm_list claimed[2];
     sm_lock(&entry->lock);
     /* relaxed: under the lock. */
     bool was_adopted = sm_load_relaxed(&entry->kind) != SM_FD_UNKNOWN;
-    if (was_adopted) {
-        if (entry->poller != NULL) sm_poller_remove(entry->poller, fd);
-        entry->poller = NULL;
-        entry->generation++;
-        sm_store_relaxed(&entry->kind, SM_FD_UNKNOWN); /* relaxed: under the lock */
-    }
-    sm_waiters_claim_all(&entry->readers, &readers);
-    sm_waiters_claim_all(&entry->writers, &writers);
+    forget(fd, entry, claimed);
     sm_unlock(&entry->lock);
-    sm_waiters_complete_all(&readers, -ECANCELED);
-    sm_waiters_complete_all(&writers, -ECANCELED);
+    complete_waiters(claimed, -ECANCELED);
     return was_adopted ? 0 : -EBADF;
+}
+
+void sm_fd_closed(int fd)
+{
+    struct sm_fd *entry = find(fd);
+    if (entry == NULL) return;
+
+    struct sm_list claimed[2];
+    sm_lock(&entry->lock);
+    /* relaxed: under the lock. Not the generation: the new owner of the number may be at work. */
+    if (sm_load_relaxed(&entry->kind) == SM_FD_UNKNOWN && entry->poller == NULL) {
+        sm_unlock(&entry->lock);
+        return;
+    }
+    if (entry->poller != NULL) sm_poller_remove(entry->poller, fd);
+    unwatch(entry, claimed);
+    sm_store_relaxed(&entry->kind, SM_FD_UNKNOWN);
+    sm_unlock(&entry->lock);
+    complete_waiters(claimed, TOLD);
+}
+
+void sm_fd_is_no_file(struct sm_fd *entry)
+{
+    sm_lock(&entry->lock);
+    /* relaxed: under the lock. */
+    if (sm_load_relaxed(&entry->kind) == SM_FD_FILE) sm_store_relaxed(&entry->kind, SM_FD_UNKNOWN);
+    sm_unlock(&entry->lock);
 }
 
 void sm_fd_forget_poller(const struct sm_poller *poller)
@@ -201,13 +332,12 @@ void sm_fd_forget_poller(const struct sm_poller *poller)
     for (int i = 0; i < PAGES; i++) {
         struct sm_fd *page = sm_load_acquire(&pages[i]); /* acquire: pairs with add_page() */
         for (int j = 0; page != NULL && j < PAGE_ENTRIES; j++) {
+            struct sm_list claimed[2];
             sm_lock(&page[j].lock);
-            if (page[j].poller == poller) {
-                page[j].poller = NULL;
-                page[j].generation++;
-                sm_fd_put_ready(&page[j], SM_FD_READABLE | SM_FD_WRITABLE);
-            }
+            bool watched = page[j].poller == poller;
+            if (watched) unwatch(&page[j], claimed);
             sm_unlock(&page[j].lock);
+            if (watched) complete_waiters(claimed, TOLD);
         }
     }
 }

@@ -8,14 +8,18 @@
  * in between is kept. A direction whose bit is clear has nothing, and need not be tried.
  *
  *     set      sm_fd_set_ready(), and whoever left something behind (a read that filled its buffer)
- *     cleared  sm_fd_take_ready(), just before the system call
+ *     cleared  sm_fd_take_ready(), just before the system call, with the END bits: who has seen the
+ *              operation do something puts those back, since no edge will
  *
  * Plain threads do not need a poller: they poll() for themselves.
  *
  * Invariants
  *   1. The generation changes whenever the descriptor is forgotten: an event of an earlier life
  *      finds another generation and is dropped.
- *   2. Waiters are on the lists under the entry's lock; forgetting completes them all.
+ *      A call that began in an earlier life does not wait: sm_fd_wait() compares, too.
+ *   2. Waiters are on the lists under the entry's lock; forgetting completes them all. While there
+ *      is one, its WAITED bit is set, so whoever sets a readiness bit learns in the same step that
+ *      somebody must be told.
  *   3. Entries are never unmapped.
  */
 #pragma once
@@ -33,40 +37,58 @@ enum {
     /* Nothing more will come, or an error waits: the direction stays worth trying. */
     SM_FD_READ_END = SM_FD_READABLE << 2,
     SM_FD_WRITE_END = SM_FD_WRITABLE << 2,
+    /* Somebody is on the list, or was. */
+    SM_FD_READ_WAITED = SM_FD_READABLE << 4,
+    SM_FD_WRITE_WAITED = SM_FD_WRITABLE << 4,
 };
 
 enum sm_fd_kind {
-    SM_FD_UNKNOWN, /* not adopted */
-    SM_FD_SOCKET,
-    SM_FD_STREAM, /* a pipe, a terminal, anything else that can be polled */
-    SM_FD_FILE,   /* always ready */
+    SM_FD_UNKNOWN,  /* not adopted */
+    SM_FD_LISTENER, /* opened by us, nonblocking */
+    SM_FD_SOCKET,   /* stream: gives less than it was asked for only when it has no more */
+    SM_FD_MESSAGES, /* a socket of another type */
+    SM_FD_STREAM,   /* a pipe, a terminal, anything else that can be polled */
+    SM_FD_FILE,     /* always ready */
 };
 
 struct sm_fd {
     struct sm_lock lock;
+    struct sm_lock trying; /* held over poll() and the read or accept that it allows, where the mode
+                            * may be blocking: of two that poll() promised one thing, one blocks */
     _Atomic(uint32_t) ready;
-    uint32_t generation;
-    _Atomic(uint32_t) kind;   /* enum sm_fd_kind; written under lock */
-    struct sm_poller *poller; /* who watches it; NULL: nobody yet */
-    struct sm_list readers;   /* struct sm_waiter */
+    _Atomic(uint32_t) generation; /* written under lock */
+    _Atomic(uint32_t) kind;       /* enum sm_fd_kind; written under lock */
+    struct sm_poller *poller;     /* who watches it; NULL: nobody yet */
+    struct sm_list readers;       /* struct sm_waiter */
     struct sm_list writers;
 };
 
+/* A descriptor as a call found it when it began. */
+struct sm_fd_use {
+    int fd;
+    uint32_t generation;
+    struct sm_fd *entry;
+};
+
 /* The entry of an adopted descriptor, adopting it if need be. -EBADF, -ENOMEM. Any thread. */
-int sm_fd_get(int fd, struct sm_fd **out_entry);
+int sm_fd_get(int fd, struct sm_fd_use *out_use);
+
+/* Adopt a descriptor that has just been opened: whatever is known of its number is out of date.
+ * -ENOMEM. Any thread that is inside. */
+int sm_fd_adopt_new(int fd, enum sm_fd_kind kind);
 
 /* Wait until one of events may have happened; -ETIMEDOUT, -ECANCELED (also: forgotten meanwhile).
  * Inside; suspends. */
-int sm_fd_wait(int fd, struct sm_fd *entry, unsigned events, int64_t deadline_ns);
+int sm_fd_wait(const struct sm_fd_use *use, unsigned events, int64_t deadline_ns);
 
 /* The poller that serves what the calling task waits for; NULL for a thread. Implemented by
  * sched/, as task/runner.h is. */
 struct sm_poller *sm_fd_current_poller(void);
 
-/* Which of events are worth trying; they are cleared, unless they stay. */
+/* Which of events are worth trying, with their END bits; all of them are cleared. */
 unsigned sm_fd_take_ready(struct sm_fd *entry, unsigned events);
 
-/* There may be more: try again before waiting. */
+/* There may be more: try again before waiting. Tells those who wait. Inside. */
 void sm_fd_put_ready(struct sm_fd *entry, unsigned events);
 
 /* The kernel says so. Called by pollers. */
@@ -76,5 +98,12 @@ void sm_fd_set_ready(int fd, uint32_t generation, unsigned events);
  * is inside. */
 int sm_fd_forget(int fd);
 
-/* A poller goes away: those it watched are watched by nobody. */
+/* fd has been closed, after it was forgotten: a call that came in between has it adopted again, and
+ * waits for what will not come. Such a one tries again. Any thread that is inside. */
+void sm_fd_closed(int fd);
+
+/* It was adopted as a file and turns out not to be ready: its kind is found out anew. */
+void sm_fd_is_no_file(struct sm_fd *entry);
+
+/* A poller goes away: those it watched are watched by nobody, and who waits looks for another. */
 void sm_fd_forget_poller(const struct sm_poller *poller);

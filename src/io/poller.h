@@ -11,11 +11,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
+
 struct sm_poller {
     int epoll_fd;
-    int wake_fd;        /* eventfd; readable when another thread wants our attention */
-    int timer_fd;       /* -1, or what wakes a foreign loop that embeds us */
-    bool has_no_pwait2; /* the kernel is older than 5.11: sleeps are rounded up to 1 ms */
+    int wake_fd;               /* eventfd; readable when another thread wants our attention */
+    int timer_fd;              /* -1, or what wakes a foreign loop that embeds us */
+    _Atomic(uint32_t) watched; /* descriptors: with none there is nothing to ask the kernel for */
+    bool is_driven;            /* by callers, so that there may be nobody who waits on it */
+    bool has_no_pwait2;        /* the kernel is older than 5.11: sleeps are rounded up to 1 ms */
 };
 
 /* 0, or -EMFILE, -ENFILE, -ENOMEM with nothing left open. */
@@ -32,6 +36,12 @@ void sm_poller_wake(struct sm_poller *poller);
 
 /* Does the kernel have something for us? Any thread. */
 bool sm_poller_has_events(const struct sm_poller *poller);
+
+/* Is it worth asking without waiting? Any thread. */
+static inline bool sm_poller_has_watched(const struct sm_poller *poller)
+{
+    return sm_load_relaxed(&poller->watched) > 0; /* relaxed: who waits is asked by sleeping, too */
+}
 
 /* Make epoll_fd readable for a foreign loop at deadline_ns; INT64_MAX: not. -EMFILE and the like. */
 int sm_poller_arm(struct sm_poller *poller, int64_t deadline_ns);

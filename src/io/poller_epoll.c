@@ -145,11 +145,21 @@ int sm_poller_add(struct sm_poller *poller, int fd, uint32_t generation)
             .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
             .data.u64 = cookie_of(fd, generation),
     };
-    if (epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) return sm_neg_errno();
+    int r = epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+    if (r < 0 && errno == EEXIST) {
+        /* The number was closed and opened again behind our back while a copy kept the old
+         * description alive, and with it what we had asked for. */
+        (void)epoll_ctl(poller->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+        r = epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+    }
+    if (r < 0) return sm_neg_errno();
+    (void)sm_add_relaxed(&poller->watched, 1); /* relaxed: see sm_poller_has_watched() */
     return 0;
 }
 
 void sm_poller_remove(struct sm_poller *poller, int fd)
 {
+    /* It fails where somebody has closed fd: the kernel has removed it then. */
     (void)epoll_ctl(poller->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    (void)sm_sub_relaxed(&poller->watched, 1); /* relaxed: as above */
 }

@@ -20,9 +20,8 @@ static bool is_tcp(const struct sockaddr *address)
     return address->sa_family == AF_INET || address->sa_family == AF_INET6;
 }
 
-int seam_listen(const struct sockaddr *address, socklen_t len, int backlog)
+static int listen_there(const struct sockaddr *address, socklen_t len, int backlog)
 {
-    if (sm_os_is_forked_child()) return -EOWNERDEAD;
     /* Our own description: its mode is nobody else's business, and accept4() has no MSG_DONTWAIT. */
     sm_auto_close int fd =
             socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -35,10 +34,16 @@ int seam_listen(const struct sockaddr *address, socklen_t len, int backlog)
     if (bind(fd, address, len) < 0) return sm_neg_errno();
     if (listen(fd, backlog > 0 ? backlog : INT32_MAX) < 0) return sm_neg_errno();
 
-    struct sm_fd *entry = NULL;
-    int r = sm_fd_get(fd, &entry);
-    if (r < 0) return r;
-    return sm_take_fd(fd);
+    int r = sm_fd_adopt_new(fd, SM_FD_LISTENER);
+    return r < 0 ? r : sm_take_fd(fd);
+}
+
+int seam_listen(const struct sockaddr *address, socklen_t len, int backlog)
+{
+    if (sm_enter() == NULL) return -EOWNERDEAD;
+    int fd = listen_there(address, len, backlog);
+    sm_leave();
+    return fd;
 }
 
 /* Small writes are sent at once; harmless where it is not TCP. */
@@ -52,14 +57,6 @@ static void set_nodelay(int fd)
 static int try_accept(int fd, struct sockaddr *out_address, socklen_t *inout_len)
 {
     for (;;) {
-        /* A listener that was opened elsewhere may be in blocking mode: ask first. If another
-         * process then is faster to accept, we block until the next connection; who shares
-         * listeners makes them nonblocking. */
-        struct pollfd waiting = {.fd = fd, .events = POLLIN};
-        int count = poll(&waiting, 1, 0);
-        if (count < 0) return sm_neg_errno();
-        if (count == 0) return -EAGAIN;
-
         int client = accept4(fd, out_address, inout_len, SOCK_CLOEXEC);
         if (client >= 0) return client;
         switch (errno) {
@@ -71,23 +68,45 @@ static int try_accept(int fd, struct sockaddr *out_address, socklen_t *inout_len
     }
 }
 
+/* A listener that was opened elsewhere may be in blocking mode: ask first. If another process then
+ * is faster to accept, we block until the next connection; who shares listeners makes them
+ * nonblocking. */
+static int ask_and_accept(
+        const struct sm_fd_use *use, struct sockaddr *out_address, socklen_t *inout_len)
+{
+    sm_lock(&use->entry->trying);
+    struct pollfd waiting = {.fd = use->fd, .events = POLLIN};
+    int client = 0;
+    do {
+        client = poll(&waiting, 1, 0) < 0 ? sm_neg_errno() : 0;
+    } while (client == -EINTR);
+    if (client == 0 && waiting.revents == 0) client = -EAGAIN;
+    if (client == 0) client = try_accept(use->fd, out_address, inout_len);
+    sm_unlock(&use->entry->trying);
+    return client;
+}
+
 static int accept_one(
         int fd, struct sockaddr *out_address, socklen_t *inout_len, int64_t deadline_ns)
 {
-    struct sm_fd *entry = NULL;
-    int r = sm_fd_get(fd, &entry);
+    struct sm_fd_use use;
+    int r = sm_fd_get(fd, &use);
     socklen_t room = inout_len != NULL ? *inout_len : 0;
     while (r == 0) {
         if (sm_party_is_cancelled(sm_thread_party(sm_thread_self()))) return -ECANCELED;
-        if (sm_fd_take_ready(entry, SM_FD_READABLE) != 0 || deadline_ns <= SEAM_NOW) {
+        unsigned taken = sm_fd_take_ready(use.entry, SM_FD_READABLE);
+        if (taken != 0 || deadline_ns <= SEAM_NOW) {
             if (inout_len != NULL) *inout_len = room;
-            int client = try_accept(fd, out_address, inout_len);
+            /* relaxed: a kind that changes under a call in progress is the caller's race. */
+            bool is_ours = sm_load_relaxed(&use.entry->kind) == SM_FD_LISTENER;
+            int client = is_ours ? try_accept(fd, out_address, inout_len)
+                                 : ask_and_accept(&use, out_address, inout_len);
             /* There may be more, or the one we could not take is still there. */
-            if (client != -EAGAIN) sm_fd_put_ready(entry, SM_FD_READABLE);
+            if (client != -EAGAIN) sm_fd_put_ready(use.entry, taken | SM_FD_READABLE);
             if (client != -EAGAIN) return client;
         }
         r = sm_wait_refused(deadline_ns);
-        if (r == 0) r = sm_fd_wait(fd, entry, SM_FD_READABLE, deadline_ns);
+        if (r == 0) r = sm_fd_wait(&use, SM_FD_READABLE, deadline_ns);
     }
     return r;
 }
@@ -98,32 +117,31 @@ int seam_accept(int fd, struct sockaddr *out_address, socklen_t *inout_len, int6
     int client = accept_one(fd, out_address, inout_len, deadline_ns);
     if (client >= 0) {
         set_nodelay(client);
-        struct sm_fd *entry = NULL;
-        int r = sm_fd_get(client, &entry);
-        if (r < 0) {
-            (void)close(client);
-            client = r;
-        }
+        /* Without memory for the table it is adopted later, by its first use: the connection has left
+         * the backlog and must not be lost. */
+        (void)sm_fd_adopt_new(client, SM_FD_SOCKET);
     }
     sm_leave();
     return client;
 }
 
 /* Wait for the handshake that connect() has begun. */
-static int finish_connecting(int fd, int64_t deadline_ns)
+static int finish_connecting(
+        int fd, const struct sockaddr *address, socklen_t len, int64_t deadline_ns)
 {
-    struct sm_fd *entry = NULL;
-    int r = sm_fd_get(fd, &entry);
-    if (r < 0) return r;
-    (void)sm_fd_take_ready(entry, SM_FD_WRITABLE); /* not yet */
-    r = sm_wait_refused(deadline_ns);
-    if (r == 0) r = sm_fd_wait(fd, entry, SM_FD_WRITABLE, deadline_ns);
-    if (r < 0) return r;
+    struct sm_fd_use use;
+    int r = sm_fd_get(fd, &use);
+    while (r == 0) {
+        (void)sm_fd_take_ready(use.entry, SM_FD_WRITABLE); /* not yet */
+        r = sm_wait_refused(deadline_ns);
+        if (r == 0) r = sm_fd_wait(&use, SM_FD_WRITABLE, deadline_ns);
+        if (r < 0) return r;
 
-    int error = 0;
-    socklen_t len = sizeof error;
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0) return sm_neg_errno();
-    return -error;
+        /* Asked again, it says how it went; a wait may end for a signal's sake. */
+        if (connect(fd, address, len) == 0 || errno == EISCONN) return 0;
+        if (errno != EALREADY && errno != EINPROGRESS) return sm_neg_errno();
+    }
+    return r;
 }
 
 static int connect_one(const struct sockaddr *address, socklen_t len, int64_t deadline_ns)
@@ -133,18 +151,17 @@ static int connect_one(const struct sockaddr *address, socklen_t len, int64_t de
             socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return sm_neg_errno();
 
-    if (connect(fd, address, len) < 0) {
-        if (errno != EINPROGRESS) return sm_neg_errno();
-        int r = finish_connecting(fd, deadline_ns);
-        if (r < 0) {
-            (void)sm_fd_forget(fd);
-            return r;
-        }
+    int r = sm_fd_adopt_new(fd, SM_FD_SOCKET);
+    if (r == 0 && connect(fd, address, len) < 0) {
+        r = errno == EINPROGRESS ? finish_connecting(fd, address, len, deadline_ns)
+                                 : sm_neg_errno();
+    }
+    if (r < 0) {
+        (void)sm_fd_forget(fd);
+        return r;
     }
     if (is_tcp(address)) set_nodelay(fd);
-    struct sm_fd *entry = NULL;
-    int r = sm_fd_get(fd, &entry);
-    return r < 0 ? r : sm_take_fd(fd);
+    return sm_take_fd(fd);
 }
 
 int seam_connect(const struct sockaddr *address, socklen_t len, int64_t deadline_ns)
@@ -168,6 +185,7 @@ int seam_close(int fd)
     (void)sm_fd_forget(fd);
     int r = close(fd) < 0 ? sm_neg_errno() : 0;
     if (r == -EINTR) r = 0; /* on Linux it is closed all the same */
+    sm_fd_closed(fd);
     sm_leave();
     return r;
 }
@@ -175,8 +193,8 @@ int seam_close(int fd)
 int seam_adopt(int fd)
 {
     if (sm_enter() == NULL) return -EOWNERDEAD;
-    struct sm_fd *entry = NULL;
-    int r = sm_fd_get(fd, &entry);
+    struct sm_fd_use use;
+    int r = sm_fd_get(fd, &use);
     sm_leave();
     return r;
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "seam/time.h"
 
 #include "base/auto.h"
+#include "base/cast.h"
 #include "io/fd.h"
 #include "sched/worker.h"
 #include "task/scope.h"
@@ -59,60 +61,116 @@ static ssize_t try_socket(const struct transfer *transfer)
     return n < 0 ? sm_neg_errno() : n;
 }
 
-static ssize_t try_stream(const struct transfer *transfer)
+/* A pipe without readers: an error, and no signal. One that was pending before stays pending. */
+static ssize_t write_quietly(int fd, const struct iovec *piece, int flags)
 {
-    struct iovec piece = {.iov_base = transfer->buf, .iov_len = transfer->bytes};
-    ssize_t n = transfer->writes ? pwritev2(transfer->fd, &piece, 1, -1, RWF_NOWAIT)
-                                 : preadv2(transfer->fd, &piece, 1, -1, RWF_NOWAIT);
-    if (n >= 0) return n;
-    if (errno != EOPNOTSUPP && errno != EINVAL && errno != ENOSYS) return sm_neg_errno();
+    sigset_t broken_pipe;
+    sigset_t pending;
+    sigset_t before;
+    (void)sigemptyset(&broken_pipe);
+    (void)sigaddset(&broken_pipe, SIGPIPE);
+    (void)sigpending(&pending);
+    (void)pthread_sigmask(SIG_BLOCK, &broken_pipe, &before);
+    ssize_t n = pwritev2(fd, piece, 1, -1, flags);
+    int r = n < 0 ? sm_neg_errno() : 0;
+    if (r == -EPIPE && sigismember(&pending, SIGPIPE) == 0) {
+        static const struct timespec now;
+        (void)sigtimedwait(&broken_pipe, NULL, &now);
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return r < 0 ? r : n;
+}
 
+static ssize_t read_or_write(const struct transfer *transfer, size_t bytes, int flags)
+{
+    struct iovec piece = {.iov_base = transfer->buf, .iov_len = bytes};
+    if (transfer->writes) return write_quietly(transfer->fd, &piece, flags);
+    ssize_t n = preadv2(transfer->fd, &piece, 1, -1, flags);
+    return n < 0 ? sm_neg_errno() : n;
+}
+
+static ssize_t try_polled(const struct transfer *transfer)
+{
     unsigned event = transfer->writes ? SM_FD_WRITABLE : SM_FD_READABLE;
     int ready = poll_now(transfer->fd, event);
     if (ready <= 0) return ready < 0 ? ready : -EAGAIN;
-    if (transfer->writes && piece.iov_len > PIPE_ATOMIC_BYTES) piece.iov_len = PIPE_ATOMIC_BYTES;
-    n = transfer->writes ? writev(transfer->fd, &piece, 1) : readv(transfer->fd, &piece, 1);
-    return n < 0 ? sm_neg_errno() : n;
+    size_t bytes = transfer->bytes;
+    if (transfer->writes && bytes > PIPE_ATOMIC_BYTES) bytes = PIPE_ATOMIC_BYTES;
+    return read_or_write(transfer, bytes, 0);
 }
 
-static ssize_t try_plain(const struct transfer *transfer)
+static ssize_t try_stream(const struct transfer *transfer, struct sm_fd *entry)
 {
-    ssize_t n = transfer->writes ? write(transfer->fd, transfer->buf, transfer->bytes)
-                                 : read(transfer->fd, transfer->buf, transfer->bytes);
-    return n < 0 ? sm_neg_errno() : n;
+    ssize_t n = read_or_write(transfer, transfer->bytes, RWF_NOWAIT);
+    if (n != -EOPNOTSUPP && n != -EINVAL && n != -ENOSYS) return n;
+    if (transfer->writes) return try_polled(transfer);
+
+    sm_lock(&entry->trying);
+    n = try_polled(transfer);
+    sm_unlock(&entry->trying);
+    return n;
 }
 
-static ssize_t try_once(const struct transfer *transfer, const struct sm_fd *entry)
+/* A file is always ready. What is not is no file: the number was one's when it was adopted, in a race
+ * with its close, and has another owner now, for whom reading without asking might block a worker. */
+static ssize_t try_file(const struct transfer *transfer, struct sm_fd *entry)
+{
+    ssize_t n = read_or_write(transfer, transfer->bytes, RWF_NOWAIT);
+    if (n != -EAGAIN && n != -EOPNOTSUPP && n != -EINVAL && n != -ENOSYS) return n;
+
+    if (poll_now(transfer->fd, transfer->writes ? SM_FD_WRITABLE : SM_FD_READABLE) == 0) {
+        sm_fd_is_no_file(entry);
+        return -EINTR;
+    }
+    return read_or_write(transfer, transfer->bytes, 0);
+}
+
+static ssize_t try_once(const struct transfer *transfer, struct sm_fd *entry)
 {
     ssize_t n = -EINTR;
     while (n == -EINTR) {
         /* relaxed: a kind that changes under a call in progress is the caller's race. */
         switch ((enum sm_fd_kind)sm_load_relaxed(&entry->kind)) {
-        case SM_FD_SOCKET: n = try_socket(transfer); break;
+        case SM_FD_LISTENER:
+        case SM_FD_SOCKET:
+        case SM_FD_MESSAGES: n = try_socket(transfer); break;
         case SM_FD_UNKNOWN:
-        case SM_FD_STREAM: n = try_stream(transfer); break;
-        case SM_FD_FILE: n = try_plain(transfer); break;
+        case SM_FD_STREAM: n = try_stream(transfer, entry); break;
+        case SM_FD_FILE: n = try_file(transfer, entry); break;
         }
     }
     return n;
 }
 
+/* A stream socket that gave or took less than it was asked to has no more, until the next edge;
+ * unless its end was announced, and no edge will come. Others give a line, a message, a packet. */
+static bool may_have_more(
+        const struct transfer *transfer, const struct sm_fd *entry, ssize_t n, unsigned taken)
+{
+    const unsigned ends = SM_FD_READ_END | SM_FD_WRITE_END;
+    if (n <= 0 || n == (ssize_t)transfer->bytes || (taken & ends) != 0) return true;
+    return sm_load_relaxed(&entry->kind) != SM_FD_SOCKET; /* relaxed: as in try_once() */
+}
+
 /* One read or write that moves something, waiting for it. */
-static ssize_t move_some(const struct transfer *transfer, struct sm_fd *entry, int64_t deadline_ns)
+static ssize_t move_some(
+        const struct transfer *transfer, const struct sm_fd_use *use, int64_t deadline_ns)
 {
     unsigned event = transfer->writes ? SM_FD_WRITABLE : SM_FD_READABLE;
     for (;;) {
         if (sm_party_is_cancelled(sm_thread_party(sm_thread_self()))) return -ECANCELED;
-        if (sm_fd_take_ready(entry, event) != 0 || deadline_ns <= SEAM_NOW) {
-            ssize_t n = try_once(transfer, entry);
-            /* A socket that gave less than it was asked for has no more, until the next edge. */
-            if (n == (ssize_t)transfer->bytes || (n >= 0 && !transfer->writes && n == 0)) {
-                sm_fd_put_ready(entry, event);
+        unsigned taken = sm_fd_take_ready(use->entry, event);
+        if (taken != 0 || deadline_ns <= SEAM_NOW) {
+            ssize_t n = try_once(transfer, use->entry);
+            if (n != -EAGAIN) {
+                if (may_have_more(transfer, use->entry, n, taken)) {
+                    sm_fd_put_ready(use->entry, taken | event);
+                }
+                return n;
             }
-            if (n != -EAGAIN) return n;
         }
         int r = sm_wait_refused(deadline_ns);
-        if (r == 0) r = sm_fd_wait(transfer->fd, entry, event, deadline_ns);
+        if (r == 0) r = sm_fd_wait(use, event, deadline_ns);
         if (r < 0) return r;
     }
 }
@@ -120,28 +178,28 @@ static ssize_t move_some(const struct transfer *transfer, struct sm_fd *entry, i
 ssize_t seam_read(int fd, void *buf, size_t bytes, int64_t deadline_ns)
 {
     if (sm_enter() == NULL) return -EOWNERDEAD;
-    struct sm_fd *entry = NULL;
-    ssize_t r = sm_fd_get(fd, &entry);
+    struct sm_fd_use use;
+    ssize_t r = sm_fd_get(fd, &use);
     if (r == 0 && bytes > 0) {
         const struct transfer transfer = {.fd = fd, .buf = buf, .bytes = bytes};
-        r = move_some(&transfer, entry, deadline_ns);
+        r = move_some(&transfer, &use, deadline_ns);
     }
     sm_leave();
     return r;
 }
 
 static ssize_t write_all(
-        int fd, struct sm_fd *entry, const char *buf, size_t bytes, int64_t deadline_ns)
+        const struct sm_fd_use *use, const char *buf, size_t bytes, int64_t deadline_ns)
 {
     size_t done = 0;
     while (done < bytes) {
         const struct transfer transfer = {
-                .fd = fd,
+                .fd = use->fd,
                 .writes = true,
-                .buf = (char *)(uintptr_t)buf + done, /* only read */
+                .buf = (char *)sm_drop_const(buf) + done, /* only read */
                 .bytes = bytes - done,
         };
-        ssize_t n = move_some(&transfer, entry, deadline_ns);
+        ssize_t n = move_some(&transfer, use, deadline_ns);
         if (n < 0) return done > 0 ? (ssize_t)done : n;
         done += (size_t)n;
     }
@@ -151,9 +209,9 @@ static ssize_t write_all(
 ssize_t seam_write(int fd, const void *buf, size_t bytes, int64_t deadline_ns)
 {
     if (sm_enter() == NULL) return -EOWNERDEAD;
-    struct sm_fd *entry = NULL;
-    ssize_t r = sm_fd_get(fd, &entry);
-    if (r == 0) r = write_all(fd, entry, buf, bytes, deadline_ns);
+    struct sm_fd_use use;
+    ssize_t r = sm_fd_get(fd, &use);
+    if (r == 0) r = write_all(&use, buf, bytes, deadline_ns);
     sm_leave();
     return r;
 }
@@ -163,19 +221,22 @@ _Static_assert((int)SEAM_WRITABLE == (int)SM_FD_WRITABLE, "the same bits");
 
 static int await(int fd, unsigned events, int64_t deadline_ns)
 {
-    struct sm_fd *entry = NULL;
-    int r = sm_fd_get(fd, &entry);
+    struct sm_fd_use use;
+    int r = sm_fd_get(fd, &use);
     while (r == 0) {
         if (sm_party_is_cancelled(sm_thread_party(sm_thread_self()))) return -ECANCELED;
         /* Cleared first: what becomes true after the poll is an edge that sets it again. */
-        (void)sm_fd_take_ready(entry, events);
-        int ready = poll_now(fd, events);
-        if (ready != 0) {
-            sm_fd_put_ready(entry, (unsigned)(ready > 0 ? ready : 0));
+        unsigned taken = sm_fd_take_ready(use.entry, events);
+        int ready = 0;
+        while ((ready = poll_now(fd, events)) == -EINTR) {
+        }
+        if (ready < 0) return ready;
+        if (ready > 0) {
+            sm_fd_put_ready(use.entry, (unsigned)ready | (taken & (unsigned)ready << 2));
             return ready;
         }
         r = sm_wait_refused(deadline_ns);
-        if (r == 0) r = sm_fd_wait(fd, entry, events, deadline_ns);
+        if (r == 0) r = sm_fd_wait(&use, events, deadline_ns);
     }
     return r;
 }

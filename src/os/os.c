@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,7 +30,7 @@ static int64_t timespec_ns(const struct timespec *time)
 
 int64_t sm_os_clock_ns(clockid_t clock)
 {
-    struct timespec time;
+    struct timespec time = {}; /* the clock of a thread that has ended cannot be read */
     (void)clock_gettime(clock, &time);
     return timespec_ns(&time);
 }
@@ -175,20 +176,30 @@ void sm_os_thread_name(const char *name)
     (void)prctl(PR_SET_NAME, name);
 }
 
-bool sm_os_membarrier(void)
+/* Registering takes 10 to 20 ms in a process with several threads, and nothing in one with a single
+ * thread: so it is done as early as possible, and else by the monitor before it is needed. */
+static _Atomic(int) membarrier_state; /* 0 not tried, 1 works, -1 refused */
+
+void sm_os_membarrier_prepare(void)
 {
-    static _Atomic(int) registered;           /* 0 not tried, 1 works, -1 refused */
-    int state = sm_load_relaxed(&registered); /* relaxed: registering twice is harmless */
-    if (state == 0) {
-        long r = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
-        state = r == 0 ? 1 : -1;
-        sm_store_relaxed(&registered, state); /* relaxed: as above */
-    }
-    return state == 1 && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+    /* relaxed: registering twice is harmless. */
+    if (sm_load_relaxed(&membarrier_state) != 0) return;
+
+    long r = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+    sm_store_relaxed(&membarrier_state, r == 0 ? 1 : -1); /* relaxed: as above */
 }
 
-static volatile unsigned char plain_mark = 1;
-_Atomic(const volatile unsigned char *) sm_os_parent_mark = &plain_mark;
+bool sm_os_membarrier(void)
+{
+    sm_os_membarrier_prepare();
+    return sm_load_relaxed(&membarrier_state) == 1 /* relaxed: as above */
+            && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+static unsigned char plain_mark = 1;
+const volatile unsigned char *_Atomic sm_os_parent_mark = &plain_mark;
+
+_Atomic(bool) sm_os_is_parent_marked;
 
 /* Where no page can be wiped, the fork tells. Children made by a bare clone() then go unnoticed. */
 static void unmark_child(void)
@@ -198,10 +209,12 @@ static void unmark_child(void)
 
 static void mark_parent_once(void)
 {
+    if (__libc_single_threaded) sm_os_membarrier_prepare();
+    sm_store_relaxed(&sm_os_is_parent_marked, true); /* relaxed: only the asker's own mark counts */
     unsigned char *page = real_map(PAGE_BYTES);
     if (page != NULL && madvise(page, PAGE_BYTES, MADV_WIPEONFORK) == 0) {
         page[0] = 1;
-        /* release: pairs with the acquire in sm_os_is_forked_child(). It carries the mark. */
+        /* release: pairs with the acquire in sm_os_is_forked_child(). */
         sm_store_release(&sm_os_parent_mark, page);
         return;
     }

@@ -12,6 +12,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,15 +51,18 @@ void sm_os_thread_name(const char *name);
 /* Make the memory effects of all running threads of this process visible, as if each had executed
  * a full fence. False if the kernel refuses: then roles cannot be taken (sched/worker.h). */
 bool sm_os_membarrier(void);
+void sm_os_membarrier_prepare(void);
 
 /* Is this a child forked from the process that used the library first? The byte lies in a page that
  * the kernel wipes in the child; before sm_os_mark_parent() the answer is no. */
-extern _Atomic(const volatile unsigned char *) sm_os_parent_mark;
+extern const volatile unsigned char *_Atomic sm_os_parent_mark;
 void sm_os_mark_parent(void);
+
+/* Has sm_os_mark_parent() done its work? For paths on which a call is too much. */
+extern _Atomic(bool) sm_os_is_parent_marked;
 static inline bool sm_os_is_forked_child(void)
 {
-    /* acquire: pairs with the release in mark_parent_once(). It carries the mark: another thread may
-     * be the first to use the library right now. */
+    /* acquire: pairs with the release in mark_parent_once() (os/os.c). It carries the mark. */
     return *sm_load_acquire(&sm_os_parent_mark) == 0;
 }
 

@@ -284,13 +284,17 @@ int sm_stack_get(enum sm_stack_class class, struct sm_stack **out_stack)
     return 0;
 }
 
+void sm_stack_check(const struct sm_stack *stack)
+{
+    if (stack->guard != SM_GUARD_CANARY || canary_lives(stack)) return;
+    sm_overflow_report(stack);
+    sm_panic("no stack reaches into its guard page", __FILE__, __LINE__);
+}
+
 void sm_stack_put(struct sm_stack *stack)
 {
     sm_assert(!stack->is_free);
-    if (stack->guard == SM_GUARD_CANARY && !canary_lives(stack)) {
-        sm_overflow_report(stack);
-        sm_panic("no stack reaches into its guard page", __FILE__, __LINE__);
-    }
+    sm_stack_check(stack);
     stack->owner = NULL;
     stack->is_free = true;
 

@@ -76,6 +76,10 @@ struct sm_stack *sm_stack_take_reserved(enum sm_stack_class class);
  * Any thread, not on the stack; takes a lock; no system call; never fails. */
 void sm_stack_put(struct sm_stack *stack);
 
+/* Panics, after reporting the owner, if a canary shows an overflow. sm_stack_put() does it; who
+ * keeps stacks for reuse does it himself. */
+void sm_stack_check(const struct sm_stack *stack);
+
 /* The usable part is [low, low + usable), its end a multiple of 64. Any thread. */
 static inline void *sm_stack_low(const struct sm_stack *stack)
 {

@@ -287,6 +287,7 @@ TEST(a_million_guarded_stacks_fit_into_forty_maps_and_a_page_each)
     if (read_number("/proc/meminfo", "MemAvailable:") < 8L << 20) {
         CHECK_SKIP("less than 8 GiB of memory available");
     }
+    check_time_limit(100); /* a million page faults, perhaps beside others */
     if (get(SM_STACK_64K)->guard != SM_GUARD_MADVISE) {
         CHECK_SKIP("no guards without maps on this kernel");
     }

@@ -8,17 +8,15 @@
 
 enum {
     PERIOD_NS = 500 * 1000,
-    BLOCKED_LOOKS = 2,        /* looks in a row that must find the role standing still */
     CPU_SLACK_NS = 20 * 1000, /* a thread that used less between two looks was not running */
 };
 
-/* What the monitor saw of a role at its last look. */
+/* What the monitor saw of a role that stood still with work waiting. */
 struct sighting {
-    struct sm_thread *holder;
+    struct sm_thread *holder; /* NULL: nothing to compare with */
     uint64_t tick;
     int64_t cpu_ns;
     int64_t run_delay_ns;
-    unsigned looks; /* in a row at which it stood still */
 };
 
 /*
@@ -43,20 +41,21 @@ static bool sm_role_take(struct sm_role *role, struct sm_thread *holder)
 
 static struct sighting look_at(struct sm_worker *worker, struct sm_thread *holder)
 {
-    struct sighting now = {
+    /* relaxed: the tick moves or it does not; clock and id are the thread's own for good, or those
+     * of a thread that has ended, which fail to be read. */
+    return (struct sighting){
             .holder = holder,
-            .tick = sm_load_relaxed(&worker->stats.switches), /* relaxed: it moves or it does not */
+            .tick = sm_load_relaxed(&worker->stats.switches),
+            .cpu_ns = sm_os_clock_ns(sm_load_relaxed(&holder->cpu_clock)),
+            .run_delay_ns = sm_os_run_delay_ns(sm_load_relaxed(&holder->tid)),
     };
-    return now;
 }
 
-/* Was the thread kept off the CPU only by others who wanted it, since the sighting? */
-static bool is_blocked(const struct sighting *then, struct sighting *now)
+/* Has the role stood still since, its thread neither running nor kept waiting for a CPU? */
+static bool is_blocked(const struct sighting *then, const struct sighting *now)
 {
-    now->cpu_ns = sm_os_clock_ns(now->holder->cpu_clock);
-    now->run_delay_ns = sm_os_run_delay_ns(now->holder->tid);
-    if (then->looks == 0) return false;
-    return now->cpu_ns - then->cpu_ns < CPU_SLACK_NS
+    return then->holder == now->holder && then->tick == now->tick
+            && now->cpu_ns - then->cpu_ns < CPU_SLACK_NS
             && now->run_delay_ns - then->run_delay_ns < CPU_SLACK_NS;
 }
 
@@ -75,29 +74,23 @@ static void hand_over(struct sm_worker *worker, struct sm_thread *holder)
 
 static void watch(struct sm_worker *worker, struct sighting *seen, int64_t now_ns)
 {
-    /* acquire: pairs with the release of whoever gave it the role (thread_main(), and so on). It
-     * carries the thread's record, which is never unmapped; sm_role_take() checks that it holds. */
+    /* acquire: pairs with the release in thread_main() and sm_runtime_give_role(). It carries the
+     * thread's record, which is never unmapped; whether it still holds the role, the CAS decides. */
     struct sm_thread *holder = sm_load_acquire(&worker->role.holder);
-    if (holder == NULL || holder == SM_ROLE_CONTESTED || sm_load_relaxed(&holder->inside) != 0) {
-        seen->looks = 0;
-        return;
-    }
-    struct sighting now = look_at(worker, holder);
-    bool stands_still = seen->holder == now.holder && seen->tick == now.tick;
-    if (!stands_still) seen->looks = 0;
-    if (!sm_worker_has_work(worker, now_ns)) {
-        now.looks = 0;
-        *seen = now;
+    bool is_outside = holder != NULL && holder != SM_ROLE_CONTESTED
+            && sm_load_relaxed(&holder->inside) == 0; /* relaxed: sm_role_take() looks again */
+    if (!is_outside || !sm_worker_has_work(worker, now_ns)) {
+        seen->holder = NULL;
         return;
     }
     if (sm_ring_count(&worker->ring) > 0 && worker->runtime->steal != SEAM_STEAL_NONE) {
         (void)sm_runtime_wake_idle(worker->runtime);
     }
+    struct sighting now = look_at(worker, holder);
     bool blocked = is_blocked(seen, &now);
-    now.looks = stands_still && (blocked || seen->looks == 0) ? seen->looks + 1 : 0;
     *seen = now;
-    if (now.looks >= BLOCKED_LOOKS && worker->runtime->may_overtake) {
-        seen->looks = 0;
+    if (blocked && worker->runtime->may_overtake) {
+        seen->holder = NULL;
         hand_over(worker, holder);
     }
 }
@@ -119,6 +112,7 @@ static void *monitor_main(void *arg)
     char name[16] = "";
     (void)snprintf(name, sizeof name, "%s-mon", runtime->name);
     sm_os_thread_name(name);
+    sm_os_membarrier_prepare();
 
     struct sighting *seen = calloc(runtime->worker_count, sizeof *seen);
     /* acquire: pairs with the release in sm_monitor_stop(). */

@@ -58,9 +58,9 @@ static void *thread_main(void *arg)
     char name[16] = "";
     (void)snprintf(name, sizeof name, "%s-%u", runtime->name, start.worker->index);
     sm_os_thread_name(name);
-    (void)sm_overflow_thread_begin();
 
     struct sm_thread *thread = sm_thread_self();
+    sm_thread_prepare_to_run(thread);
     sm_store_relaxed(&thread->inside, 1); /* relaxed: nobody knows us before we hold a role */
     thread->role = &start.worker->role;
     /* release: pairs with the acquire in sm_enter_slow() and the CAS in sm_role_take(). */
@@ -72,8 +72,7 @@ static void *thread_main(void *arg)
         sm_store_relaxed(&thread->inside, 1); /* relaxed: as above */
     }
     if (has_role) sm_clock_idle();
-    thread->role = NULL;
-    sm_overflow_thread_end();
+    if (thread->role != NULL) sm_worker_let_go(sm_worker_of(thread), thread);
     return NULL;
 }
 
@@ -137,9 +136,10 @@ static int check_options(const struct seam_options *options, uint8_t *out_stack_
 
 static int init_workers(struct seam_runtime *runtime)
 {
-    size_t bytes = sizeof *runtime->workers * runtime->worker_count;
+    size_t bytes = sizeof *runtime->workers * (size_t)runtime->worker_count;
     runtime->workers = sm_os.map(bytes);
-    runtime->threads = calloc(runtime->worker_count + SM_SPARES_MAX, sizeof *runtime->threads);
+    runtime->threads =
+            calloc((size_t)runtime->worker_count + SM_SPARES_MAX, sizeof *runtime->threads);
     int r = runtime->workers == NULL || runtime->threads == NULL ? -ENOMEM : 0;
     uint32_t ready = 0;
     while (r == 0 && ready < runtime->worker_count) {
@@ -200,6 +200,7 @@ int sm_runtime_new(
 
     struct seam_runtime *runtime = calloc(1, sizeof *runtime);
     if (runtime == NULL) return -ENOMEM;
+    sm_os_mark_parent(); /* our threads will, but a fork may come first */
     set_options(runtime, options, drive);
     runtime->stack_class = stack_class;
     sm_list_init(&runtime->spares);
@@ -230,7 +231,7 @@ int sm_runtime_new(
 void sm_runtime_refuse(struct seam_runtime *runtime)
 {
     uint32_t open = SM_RUNTIME_OPEN;
-    /* acq_rel: pairs with the load under the root's lock in seam_spawn(). */
+    /* acq_rel: pairs with the relaxed load under a scope's lock, by who admits a task. */
     (void)sm_cas_acq_rel(&runtime->state, &open, SM_RUNTIME_STOPPING);
     sm_scope_cancel(sm_runtime_root(runtime));
 }
@@ -243,8 +244,6 @@ void sm_runtime_end(struct seam_runtime *runtime)
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
         sm_worker_wake(&runtime->workers[i]);
     }
-    /* Woken, the worker that has no thread counts as busy, and nobody will drive it any more. */
-    if (runtime->is_driven) sm_clock_idle();
     sm_lock(&runtime->lock);
     struct sm_list *link = NULL;
     while ((link = sm_list_first(&runtime->spares)) != NULL) {
@@ -255,18 +254,22 @@ void sm_runtime_end(struct seam_runtime *runtime)
     for (uint32_t i = 0; i < runtime->thread_count; i++) {
         (void)pthread_join(runtime->threads[i], NULL);
     }
+    /* A caller whose task was the last may still be on its way out of the first worker's loop, and
+     * one that polls may be in it. From here on nobody gets the role. We may hold another: a task
+     * whose new runtime could not be completed. */
+    struct sm_thread *thread = sm_thread_self();
+    struct sm_role *role = thread->role;
+    while (runtime->is_driven && !sm_worker_try_hold(&runtime->workers[0], thread)) {
+        (void)sched_yield();
+    }
+    thread->role = role;
     sm_lock(&runtime->lock);
     runtime->thread_count = 0;
     sm_unlock(&runtime->lock);
-    /* acquire: pairs with the release in sm_worker_send(). Foreign threads are a few instructions, or
-     * a write to a poller, away from being gone. */
-    while (sm_load_acquire(&runtime->wakers) != 0) {
-        (void)sched_yield();
-    }
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
         sm_worker_fini(&runtime->workers[i]);
     }
-    /* release: pairs with the acquire in seam_runtime_stop(). */
+    /* release: pairs with the acquire in stop_alone(). */
     sm_store_release(&runtime->state, SM_RUNTIME_STOPPED);
 }
 
@@ -279,7 +282,7 @@ void sm_runtime_unref(struct seam_runtime *runtime)
 {
     /* acq_rel: pairs with itself: the last one sees what the others did. */
     if (sm_sub_acq_rel(&runtime->refs, 1) != 1) return;
-    sm_os.unmap(runtime->workers, sizeof *runtime->workers * runtime->worker_count);
+    sm_os.unmap(runtime->workers, sizeof *runtime->workers * (size_t)runtime->worker_count);
     free(runtime->threads);
     free(runtime);
 }
@@ -309,7 +312,8 @@ void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_sta
         stats.polls += sm_load_relaxed(&from->polls);
         stats.parks += sm_load_relaxed(&from->parks);
     }
-    stats.tasks_live = stats.tasks_spawned - finished;
+    /* Tasks may have been spawned and finished since the first figure was read. */
+    stats.tasks_live = stats.tasks_spawned > finished ? stats.tasks_spawned - finished : 0;
     sm_lock(&runtime->lock);
     stats.threads = runtime->thread_count + (runtime->monitor.has_thread ? 1 : 0);
     sm_unlock(&runtime->lock);
@@ -322,11 +326,11 @@ void sm_runtime_set_idle(struct sm_worker *worker, bool is_idle)
 {
     _Atomic(uint64_t) *word = &worker->runtime->idle[worker->index / 64];
     uint64_t bit = UINT64_C(1) << worker->index % 64;
-    /* seq_cst: pairs with the load in first_idle(); the bit is a hint, is_sleeping decides. */
+    /* relaxed: the bit is a hint, is_sleeping decides. */
     if (is_idle) {
-        (void)sm_or_seq_cst(word, bit);
+        (void)sm_or_relaxed(word, bit);
     } else {
-        (void)sm_and_seq_cst(word, ~bit);
+        (void)sm_and_relaxed(word, ~bit);
     }
 }
 
@@ -387,13 +391,7 @@ static void tell_a_driver(struct seam_runtime *runtime)
     for (struct sm_list *link = runtime->drivers.next; link != &runtime->drivers;
             link = link->next) {
         struct sm_party *party = &sm_container_of(link, struct sm_thread, driving)->party;
-        uint32_t word = sm_load_relaxed(&party->word); /* relaxed: the CAS decides */
-        bool told = false;
-        while ((word & SM_PARTY_STATE_MASK) == SM_PARTY_WAITING && !told) {
-            /* acq_rel: pairs with the acquire in sleep_in_futex(). */
-            told = sm_cas_weak_acq_rel(&party->word, &word, word | SM_PARTY_RETRY);
-        }
-        if (told) {
+        if (sm_party_change_flags(party, SM_PARTY_RETRY, 0)) {
             sm_os.futex_wake(&party->word, 1);
             break;
         }
@@ -411,42 +409,31 @@ void sm_runner_drive_retire(struct sm_thread *thread, struct seam_runtime *runti
     if (sm_load_seq_cst(&runtime->workers[0].role.holder) == NULL) tell_a_driver(runtime);
 }
 
-/* Change flags of our own waiting word; false if it has been claimed. */
-static bool change_flags(struct sm_party *party, uint32_t set, uint32_t clear)
+/* With the role in our hands: run until party is done (true), or the role is lost. */
+static bool drive_held(struct sm_thread *thread, struct sm_party *party)
 {
-    uint32_t word = sm_load_relaxed(&party->word); /* relaxed: the CAS decides */
-    while ((word & SM_PARTY_STATE_MASK) == SM_PARTY_WAITING) {
-        /* acq_rel: pairs with the CAS of a claimer, who must see how to wake us. */
-        if (sm_cas_weak_acq_rel(&party->word, &word, (word | set) & ~clear)) return true;
-    }
-    return false;
+    sm_store_relaxed(&thread->inside, 1); /* relaxed: published with the role */
+    (void)sm_worker_run(thread, party);
+    if (sm_party_change_flags(party, 0, SM_PARTY_DRIVES)) return false;
+    sm_party_wait_for_done(party);
+    return true;
 }
 
 bool sm_runner_drive(struct sm_thread *thread, struct seam_runtime *runtime)
 {
     struct sm_worker *worker = &runtime->workers[0];
     struct sm_party *party = &thread->party;
-    if (!change_flags(party, 0, SM_PARTY_RETRY)) return false;
+    if (!sm_party_change_flags(party, 0, SM_PARTY_RETRY)) return false;
     if (!sm_worker_try_hold(worker, thread)) return false;
-    /* The monitor may have gone to sleep while nobody held the role. */
-    sm_monitor_rouse(runtime);
 
+    sm_thread_prepare_to_run(thread);
     bool is_done = false;
-    if (change_flags(party, SM_PARTY_DRIVES, 0)) {
-        sm_store_relaxed(&thread->inside, 1); /* relaxed: published with the role */
-        bool lost = sm_worker_run(thread, party) == SM_WORKER_LOST;
-        is_done = !change_flags(party, 0, SM_PARTY_DRIVES);
-        if (is_done) {
-            /* acquire: pairs with the release in complete_thread(). */
-            while (sm_load_acquire(&party->word) != SM_PARTY_DONE) {
-                sm_spin_pause();
-            }
-        }
-        if (lost) return is_done;
+    if (sm_party_change_flags(party, SM_PARTY_DRIVES, 0)) is_done = drive_held(thread, party);
+    if (thread->role != NULL) {
+        sm_worker_rest(worker);
+        sm_worker_let_go(worker, thread);
+        tell_a_driver(runtime);
     }
-    sm_worker_rest(worker);
-    sm_worker_let_go(worker, thread);
-    tell_a_driver(runtime);
     return is_done;
 }
 
@@ -462,6 +449,7 @@ int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread)
     thread->task = NULL;
     int r = -EBUSY;
     if (sm_worker_try_hold(worker, thread)) {
+        if (task == NULL) sm_thread_prepare_to_run(thread);
         r = sm_worker_run_some(thread, LIMIT_NS) ? 1 : 0;
         sm_worker_rest(worker);
         sm_worker_let_go(worker, thread);

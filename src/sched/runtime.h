@@ -61,7 +61,6 @@ struct seam_runtime {
     _Atomic(uint64_t) idle[SM_IDLE_WORDS]; /* a bit for each worker that sleeps */
     _Atomic(uint32_t) searching;           /* workers looking for something to steal */
     _Atomic(uint32_t) next_worker;         /* round robin for tasks from outside */
-    _Atomic(uint32_t) wakers;              /* foreign threads that are sending us a task */
     _Atomic(uint64_t) handovers;
     _Atomic(uint64_t) spawned_outside;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sched/worker.h"
 
+#include <sched.h>
 #include <stddef.h>
 
 #include "seam/time.h"
@@ -50,6 +51,7 @@ int sm_worker_init(struct sm_worker *worker, struct seam_runtime *runtime, uint3
     };
     int r = sm_poller_init(&worker->poller);
     if (r < 0) return r;
+    worker->poller.is_driven = runtime->is_driven && index == 0;
 
     sm_timer_heap_init(&worker->timers);
     worker->clock_heap.heap = &worker->timers;
@@ -59,6 +61,10 @@ int sm_worker_init(struct sm_worker *worker, struct seam_runtime *runtime, uint3
 
 void sm_worker_fini(struct sm_worker *worker)
 {
+    /* acquire: pairs with the subtraction in sm_worker_send(): nobody touches us any more. */
+    while (sm_load_acquire(&worker->senders) != 0) {
+        (void)sched_yield();
+    }
     if (sm_clock_is_virtual()) sm_clock_unregister(&worker->clock_heap);
     for (int class = 0; class < SM_STACK_CLASS_COUNT; class ++) {
         struct sm_stack_cache *cache = &worker->stacks[class];
@@ -69,6 +75,7 @@ void sm_worker_fini(struct sm_worker *worker)
         }
         sm_stack_unreserve((enum sm_stack_class) class, cache->credits);
     }
+    sm_task_empty_cache(&worker->role);
     sm_fd_forget_poller(&worker->poller);
     sm_poller_fini(&worker->poller);
 }
@@ -128,6 +135,7 @@ static struct sm_stack *take_stack(struct sm_worker *worker, unsigned stack_clas
 static void give_stack(struct sm_worker *worker, struct sm_stack *stack)
 {
     struct sm_stack_cache *cache = &worker->stacks[stack->class];
+    sm_stack_check(stack);
     stack->owner = NULL;
     if (cache->free_count == CACHED_STACKS_MAX) {
         sm_stack_put(stack);
@@ -312,22 +320,12 @@ void sm_worker_wake(struct sm_worker *worker)
 
 void sm_worker_send(struct sm_worker *worker, struct sm_task *task)
 {
-    struct seam_runtime *runtime = worker->runtime;
-    const struct sm_thread *self = sm_thread_self();
-    bool is_ours = self->role != NULL
-            && ((const struct sm_worker *)(const void *)self->role)->runtime == runtime;
-    if (sm_likely(is_ours)) {
-        sm_inbox_push(&worker->inbox, task);
-        sm_worker_wake(worker);
-        return;
-    }
-    /* Nobody joins us: once pushed, the task may end, and the runtime with it. So we say that we
-     * are here. relaxed: the push below carries it to the worker, the task's end to the stopper. */
-    (void)sm_add_relaxed(&runtime->wakers, 1);
+    /* Until it is pushed, the task keeps the runtime from ending; from then on, this count does. */
+    (void)sm_add_relaxed(&worker->senders, 1); /* relaxed: published by the push */
     sm_inbox_push(&worker->inbox, task);
     sm_worker_wake(worker);
-    /* release: pairs with the acquire in sm_runtime_end(): we touch the runtime no more. */
-    (void)sm_sub_release(&runtime->wakers, 1);
+    /* acq_rel: pairs with the acquire in sm_worker_fini(). It is our last touch. */
+    (void)sm_sub_acq_rel(&worker->senders, 1);
 }
 
 void sm_runner_ready(struct sm_task *task)
@@ -356,8 +354,11 @@ static void look_around(struct sm_worker *worker, int64_t now_ns)
 {
     worker->looked_ns = now_ns;
     (void)sm_timer_fire_due(&worker->timers, now_ns);
-    sm_count_relaxed(&worker->stats.polls, 1);
-    (void)sm_poller_wait(&worker->poller, 0);
+    /* A foreign loop sees the poller readable until its wake-ups have been taken, too. */
+    if (worker->poller.is_driven || sm_poller_has_watched(&worker->poller)) {
+        sm_count_relaxed(&worker->stats.polls, 1);
+        (void)sm_poller_wait(&worker->poller, 0);
+    }
     /* What has waited for a whole quantum is worth another worker's wake-up; less is not. */
     if (sm_ring_count(&worker->ring) > 0) (void)sm_runtime_wake_idle(worker->runtime);
 }
@@ -544,6 +545,7 @@ bool sm_worker_try_hold(struct sm_worker *worker, struct sm_thread *thread)
     /* seq_cst: pairs with the seq_cst load in sm_worker_wake(): we are awake. Who woke the worker
      * counted it as busy, which this thread is already. */
     if (sm_exchange_seq_cst(&worker->is_sleeping, 0) == 0) sm_clock_idle();
+    sm_monitor_rouse(worker->runtime);
     return true;
 }
 
@@ -551,9 +553,14 @@ void sm_worker_let_go(struct sm_worker *worker, struct sm_thread *thread)
 {
     sm_assert(thread->role == &worker->role);
     thread->role = NULL;
-    /* seq_cst: pairs with the CAS in sm_worker_try_hold(): it carries everything owner-only, and
+    struct sm_thread *holder = thread;
+    /* Not a plain store: a taker that contests the role sees us inside and writes us back.
+     * seq_cst: pairs with the CAS in sm_worker_try_hold(): it carries everything owner-only, and
      * orders the look at those who would drive. */
-    sm_store_seq_cst(&worker->role.holder, NULL);
+    while (!sm_cas_seq_cst(&worker->role.holder, &holder, NULL)) {
+        holder = thread;
+        (void)sched_yield();
+    }
 }
 
 struct sm_timer_heap *sm_runner_timers(struct sm_thread *thread)

@@ -68,6 +68,7 @@ struct sm_worker {
     struct sm_worker_stats stats;
     struct sm_ring ring;
     _Alignas(64) struct sm_inbox inbox;
+    _Atomic(uint32_t) senders;     /* other threads between push and wake: the worker must stay */
     _Atomic(uint32_t) is_sleeping; /* in the kernel, or on the way: wake it after pushing */
     struct sm_timer_heap timers;
     struct sm_clock_heap clock_heap;

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cast.h"
 #include "base/panic.h"
 #include "task/scope.h"
 #include "task/task.h"
@@ -147,7 +148,7 @@ static int pass(seam_chan *chan, bool sends, void *value, int64_t deadline_ns)
 int seam_chan_send(seam_chan *chan, const void *value, int64_t deadline_ns)
 {
     if (sm_enter() == NULL) return -EOWNERDEAD;
-    int r = pass(chan, true, (void *)(uintptr_t)value, deadline_ns); /* only read */
+    int r = pass(chan, true, sm_drop_const(value), deadline_ns); /* only read */
     sm_leave();
     return r;
 }

@@ -43,7 +43,10 @@ static bool try_lock(struct mutex *mutex)
 {
     uint32_t word = FREE;
     /* acquire: pairs with the release in seam_mutex_unlock(). It carries what the mutex protects. */
-    return sm_cas_acquire(&mutex->word, &word, HELD);
+    if (!sm_cas_acquire(&mutex->word, &word, HELD)) return false;
+    /* relaxed: for some this is the only use of seam before a fork, and the child must be told. */
+    if (sm_unlikely(!sm_load_relaxed(&sm_os_is_parent_marked))) sm_os_mark_parent();
+    return true;
 }
 
 /* Queue up, unless the mutex is free now. TRY_AGAIN, HANDED_OVER or an error. */
@@ -71,6 +74,7 @@ static int wait_once(
 
 static int lock_slow(struct mutex *mutex, int64_t deadline_ns)
 {
+    if (sm_os_is_forked_child()) return -EOWNERDEAD;
     int r = sm_wait_refused(deadline_ns);
     if (r < 0) return r;
 

@@ -94,7 +94,7 @@ static void dispose_finished(struct sm_scope *scope)
     struct sm_list *link = NULL;
     while ((link = sm_list_first(&scope->tasks)) != NULL) {
         sm_list_remove(link);
-        sm_task_dispose(sm_container_of(link, struct sm_task, in_home));
+        sm_task_dispose(sm_container_of(link, struct sm_task, in_home), sm_thread_self());
     }
 }
 

@@ -12,6 +12,17 @@
 #include "task/scope.h"
 #include "task/wait.h"
 
+/* What seam_spawn() was asked for. */
+struct plan {
+    seam_fn *fn;
+    void *arg;
+    const char *name;
+    const void *spawned_at;
+    struct sm_scope *home;
+    uint8_t stack_class;
+    bool has_handle;
+};
+
 /* The promise of a stack, from the worker whose role we hold or from the process; and back. */
 static bool take_credit(struct sm_worker *own, unsigned stack_class)
 {
@@ -62,25 +73,45 @@ static int admit(struct sm_scope *scope, struct sm_task *task)
     return r;
 }
 
-static int spawn(struct sm_thread *thread, const struct sm_task *pattern, seam_task **out_task)
+/* A task that can be queued: with a header, the promise of a stack, and a place in its scope. */
+static int make(struct sm_thread *thread, struct sm_worker *own, const struct plan *plan,
+        struct sm_task **out_task)
 {
-    struct seam_runtime *runtime = pattern->home->runtime;
-    struct sm_worker *own = NULL;
-    if (thread->role != NULL && sm_worker_of(thread)->runtime == runtime)
-        own = sm_worker_of(thread);
-
-    if (!take_credit(own, pattern->stack_class)) return -ENOMEM;
-    struct sm_task *task = sm_task_alloc();
-    int r = -ENOMEM;
-    if (task != NULL) {
-        *task = *pattern;
-        r = admit(pattern->home, task);
-        if (r < 0) sm_task_dispose(task);
+    if (!take_credit(own, plan->stack_class)) return -ENOMEM;
+    struct sm_task *task = sm_task_alloc(thread);
+    if (task == NULL) {
+        return_credit(own, plan->stack_class);
+        return -ENOMEM;
     }
+    *task = (struct sm_task){
+            .party = {.depth = 1, .scope_depth = 1, .scope = plan->home, .is_task = true},
+            .fn = plan->fn,
+            .arg = plan->arg,
+            .name = plan->name,
+            .spawned_at = plan->spawned_at,
+            .home = plan->home,
+            .stack_class = plan->stack_class,
+            .has_handle = plan->has_handle,
+    };
+    int r = admit(plan->home, task);
     if (r < 0) {
-        return_credit(own, pattern->stack_class);
+        sm_task_dispose(task, thread);
+        return_credit(own, plan->stack_class);
         return r;
     }
+    *out_task = task;
+    return 0;
+}
+
+static int spawn(struct sm_thread *thread, const struct plan *plan, seam_task **out_task)
+{
+    struct seam_runtime *runtime = plan->home->runtime;
+    struct sm_worker *own = thread->role != NULL ? sm_worker_of(thread) : NULL;
+    if (own != NULL && own->runtime != runtime) own = NULL;
+
+    struct sm_task *task = NULL;
+    int r = make(thread, own, plan, &task);
+    if (r < 0) return r;
     if (out_task != NULL) *out_task = (seam_task *)task;
     if (own != NULL) {
         sm_count_relaxed(&own->stats.spawned, 1);
@@ -99,8 +130,7 @@ int seam_spawn(struct seam_scope *public_scope, seam_fn *fn, void *arg,
     if (thread == NULL) return -EOWNERDEAD;
 
     struct sm_scope *scope = sm_scope_of(public_scope);
-    struct sm_task pattern = {
-            .party = {.depth = 1, .scope_depth = 1, .scope = scope, .is_task = true},
+    struct plan plan = {
             .fn = fn,
             .arg = arg,
             .name = options != NULL && options->name != NULL ? options->name : "task",
@@ -109,8 +139,8 @@ int seam_spawn(struct seam_scope *public_scope, seam_fn *fn, void *arg,
             .has_handle = out_task != NULL,
     };
     int r = scope->is_open == SM_SCOPE_OPEN ? 0 : -EINVAL;
-    if (r == 0) r = choose_class(scope->runtime, options, &pattern.stack_class);
-    if (r == 0) r = spawn(thread, &pattern, out_task);
+    if (r == 0) r = choose_class(scope->runtime, options, &plan.stack_class);
+    if (r == 0) r = spawn(thread, &plan, out_task);
     sm_leave();
     return r;
 }
@@ -122,27 +152,27 @@ static int wait_for_end(struct sm_thread *thread, struct sm_task *task, int64_t 
     if (thread->task == task) return -EDEADLK;
     if (sm_party_is_cancelled(party)) return -ECANCELED;
 
-    sm_lock(&task->lock);
+    struct sm_scope *home = task->home;
+    sm_lock(&home->lock);
     int r = task->has_finished ? 0 : sm_wait_refused(deadline_ns);
-    if (r < 0 || task->has_finished) {
-        sm_unlock(&task->lock);
+    if (task->has_finished || r < 0) {
+        sm_unlock(&home->lock);
         return r;
     }
-    struct seam_runtime *runtime = task->home->runtime;
     struct sm_waiter waiter = {.party = party};
     task->joiner = &waiter;
     const struct sm_wait wait = {
             .reason = "join",
             .deadline_ns = deadline_ns,
-            .to_drive = runtime->is_driven ? runtime : NULL,
+            .to_drive = home->runtime->is_driven ? home->runtime : NULL,
             .unlock = sm_wait_unlock,
-            .object = &task->lock,
+            .object = &home->lock,
     };
     r = sm_wait(&wait);
     if (r < 0) {
-        sm_lock(&task->lock);
+        sm_lock(&home->lock);
         task->joiner = NULL;
-        sm_unlock(&task->lock);
+        sm_unlock(&home->lock);
     }
     return r;
 }
@@ -156,8 +186,8 @@ int seam_join(seam_task *public_task, int *out_result, int64_t deadline_ns)
     int r = wait_for_end(thread, task, deadline_ns);
     if (r == 0) {
         if (out_result != NULL) *out_result = task->party.result;
-        sm_scope_forget_task(task->home, task);
-        sm_task_dispose(task);
+        if (!task->has_left_home) sm_scope_forget_task(task->home, task);
+        sm_task_dispose(task, sm_thread_self());
     }
     sm_leave();
     return r;

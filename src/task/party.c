@@ -35,6 +35,24 @@ bool sm_party_claim(struct sm_party *party)
     return claim_unless_shielded(party, UINT32_MAX);
 }
 
+bool sm_party_change_flags(struct sm_party *party, uint32_t set, uint32_t clear)
+{
+    uint32_t word = sm_load_relaxed(&party->word); /* relaxed: the CAS decides */
+    while ((word & SM_PARTY_STATE_MASK) == SM_PARTY_WAITING) {
+        /* acq_rel: pairs with the CAS in claim_unless_shielded(): the claimer sees how to wake us. */
+        if (sm_cas_weak_acq_rel(&party->word, &word, (word | set) & ~clear)) return true;
+    }
+    return false;
+}
+
+void sm_party_wait_for_done(struct sm_party *party)
+{
+    /* acquire: pairs with the release in complete_thread(). */
+    while (sm_load_acquire(&party->word) != SM_PARTY_DONE) {
+        sm_spin_pause();
+    }
+}
+
 static void complete_thread(struct sm_thread *thread)
 {
     _Atomic(uint32_t) *word = &thread->party.word;
@@ -48,7 +66,7 @@ static void complete_thread(struct sm_thread *thread)
     if ((flags & SM_PARTY_POLLS) != 0) sm_thread_poke(thread);
     if ((flags & SM_PARTY_DRIVES) != 0) sm_runner_wake_driver(thread);
 
-    /* release: pairs with the acquire in wait_for_done() (task/wait.c). It carries the result and
+    /* release: pairs with the acquire in sm_party_wait_for_done(). It carries the result and
      * whatever was written into the waiter's frame. */
     sm_store_release(word, SM_PARTY_DONE);
     if ((flags & SM_PARTY_SLEEPS) != 0) sm_os.futex_wake(word, 1);

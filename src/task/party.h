@@ -75,6 +75,14 @@ bool sm_party_claim_for_cancel(struct sm_party *party, unsigned depth);
  * everything but the header, may be gone when this returns. Any thread; never suspends. */
 void sm_party_complete(struct sm_party *party, int result);
 
+/* Set and clear flags of a waiting thread's word; false, and nothing changed, if its wait has been
+ * ended. The thread itself, or who knows that it cannot leave the wait meanwhile. */
+bool sm_party_change_flags(struct sm_party *party, uint32_t set, uint32_t clear);
+
+/* Claimed, but not yet done: spin until the claimer, a few instructions away, says so. The party's
+ * own thread. */
+void sm_party_wait_for_done(struct sm_party *party);
+
 /* Take the first waiter that can still be claimed off the queue, claimed; NULL if there is none.
  * Those that a timer or a canceller was faster with are dropped. Under the object's lock. */
 struct sm_waiter *sm_waiters_claim_first(struct sm_list *queue);

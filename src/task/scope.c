@@ -136,30 +136,35 @@ static struct sm_scope *first_child(struct sm_scope *scope)
     return link == NULL ? NULL : sm_container_of(link, struct sm_scope, in_parent);
 }
 
-/* Walk the tree below top, which is locked, with the locks of the path held. A scope that was
- * cancelled before has cancelled everything below it already. */
+/* The next scope at or after child, its lock taken, that was not cancelled before; NULL at the end of
+ * the list. One that was has cancelled everything below it already. Under the parent's lock. */
+static struct sm_scope *cancel_next(struct sm_scope *child)
+{
+    while (child != NULL) {
+        sm_lock(&child->lock);
+        if (cancel_here(child)) return child;
+        struct sm_scope *passed = child;
+        child = next_sibling(passed);
+        sm_unlock(&passed->lock);
+    }
+    return NULL;
+}
+
+/* Walk the tree below top, which is locked, with the locks of the path held: down if there is a
+ * scope below, else on, else up. */
 static void cancel_below(struct sm_scope *top)
 {
     struct sm_scope *scope = top;
-    struct sm_scope *child = first_child(top);
     for (;;) {
-        while (child != NULL) {
-            sm_lock(&child->lock);
-            if (cancel_here(child)) {
-                scope = child;
-                child = first_child(scope);
-            } else {
-                struct sm_scope *done = child;
-                child = next_sibling(done);
-                sm_unlock(&done->lock);
-            }
+        struct sm_scope *next = cancel_next(first_child(scope));
+        while (next == NULL) {
+            if (scope == top) return;
+            struct sm_scope *done = scope;
+            scope = done->parent;
+            next = cancel_next(next_sibling(done));
+            sm_unlock(&done->lock);
         }
-        if (scope == top) return;
-
-        struct sm_scope *done = scope;
-        scope = done->parent;
-        child = next_sibling(done);
-        sm_unlock(&done->lock);
+        scope = next;
     }
 }
 
@@ -178,26 +183,12 @@ void sm_scope_cancel(struct sm_scope *scope)
     sm_unlock(&scope->lock);
 }
 
-void sm_scope_add_task(struct sm_scope *scope, struct sm_task *task)
+struct sm_party *sm_scope_count_down(struct sm_scope *scope)
 {
-    sm_lock(&scope->lock);
-    sm_list_push_back(&scope->tasks, &task->in_home);
-    scope->live++;
-    sm_unlock(&scope->lock);
-}
-
-struct sm_party *sm_scope_task_ended(struct sm_scope *scope, struct sm_task *task)
-{
-    struct sm_party *ender = NULL;
-    sm_lock(&scope->lock);
-    if (task != NULL) sm_list_remove(&task->in_home);
     scope->live--;
-    if (scope->live == 0 && scope->ender != NULL && sm_list_is_empty(&scope->guests)
-            && sm_party_claim(scope->ender->party)) {
-        ender = scope->ender->party;
-    }
-    sm_unlock(&scope->lock);
-    return ender;
+    bool is_empty = scope->live == 0 && sm_list_is_empty(&scope->guests);
+    if (!is_empty || scope->ender == NULL || !sm_party_claim(scope->ender->party)) return NULL;
+    return scope->ender->party;
 }
 
 void sm_scope_forget_task(struct sm_scope *scope, struct sm_task *task)

@@ -22,6 +22,7 @@
 #include "seam/attr.h"
 #include "seam/scope.h"
 
+#include "base/cast.h"
 #include "base/list.h"
 #include "os/lock.h"
 #include "task/party.h"
@@ -59,7 +60,7 @@ _Static_assert(sizeof(struct sm_scope) <= sizeof(struct seam_scope), "see seam/s
 
 static inline struct sm_scope *sm_scope_of(const struct seam_scope *scope)
 {
-    return (struct sm_scope *)(uintptr_t)scope;
+    return sm_drop_const(scope); /* the runtime's own memory behind the public type */
 }
 
 /* Does a runtime that stops wait for the scope? It need not where no tasks are spawned into it. */
@@ -87,12 +88,9 @@ static inline bool sm_party_is_cancelled(const struct sm_party *party)
     return sm_load_relaxed(&party->scope->cancelled) != 0;
 }
 
-/* Count and list a new task. */
-void sm_scope_add_task(struct sm_scope *scope, struct sm_task *task);
-
-/* One task less; it also leaves the list, unless NULL. Returns the claimed party that waits for the
- * scope to be empty, if it now is: complete it. */
-struct sm_party *sm_scope_task_ended(struct sm_scope *scope, struct sm_task *task);
+/* One task less. Under scope's lock. Returns the claimed party that waits for the scope to be empty,
+ * if it now is: complete it. */
+struct sm_party *sm_scope_count_down(struct sm_scope *scope);
 
 /* Take a finished task whose handle was joined off the list. */
 void sm_scope_forget_task(struct sm_scope *scope, struct sm_task *task);

@@ -5,7 +5,7 @@
 #include "os/os.h"
 #include "task/scope.h"
 
-enum { BLOCK_BYTES = 256 * 1024 };
+enum { BLOCK_BYTES = 256 * 1024, CACHE_MAX = 2048 };
 
 static struct sm_lock pool_lock;
 static struct sm_task *pool; /* free headers; under pool_lock */
@@ -26,8 +26,15 @@ static struct sm_task *carve(void)
     return task;
 }
 
-struct sm_task *sm_task_alloc(void)
+struct sm_task *sm_task_alloc(struct sm_thread *thread)
 {
+    struct sm_role *role = thread->role;
+    if (role != NULL && role->headers != NULL) {
+        struct sm_task *task = role->headers;
+        role->headers = task->next;
+        role->header_count--;
+        return task;
+    }
     sm_lock(&pool_lock);
     struct sm_task *task = pool;
     if (task != NULL) {
@@ -39,7 +46,7 @@ struct sm_task *sm_task_alloc(void)
     return task;
 }
 
-void sm_task_dispose(struct sm_task *task)
+static void give_to_pool(struct sm_task *task)
 {
     sm_lock(&pool_lock);
     task->next = pool;
@@ -47,26 +54,48 @@ void sm_task_dispose(struct sm_task *task)
     sm_unlock(&pool_lock);
 }
 
+void sm_task_dispose(struct sm_task *task, struct sm_thread *thread)
+{
+    struct sm_role *role = thread->role;
+    if (role == NULL || role->header_count == CACHE_MAX) {
+        give_to_pool(task);
+        return;
+    }
+    task->next = role->headers;
+    role->headers = task;
+    role->header_count++;
+}
+
+void sm_task_empty_cache(struct sm_role *role)
+{
+    while (role->headers != NULL) {
+        struct sm_task *task = role->headers;
+        role->headers = task->next;
+        give_to_pool(task);
+    }
+    role->header_count = 0;
+}
+
 void sm_task_finish(struct sm_task *task)
 {
     struct sm_scope *home = task->home;
-    struct sm_party *joiner = NULL;
-    struct sm_party *owner = NULL;
-
     bool has_handle = task->has_handle;
+    struct sm_party *joiner = NULL;
+    struct sm_party *ender = NULL;
+
     task->stage = SM_TASK_FINISHED;
-    if (has_handle) {
-        sm_lock(&task->lock);
-        task->has_finished = true;
-        if (task->joiner != NULL && sm_party_claim(task->joiner->party)) {
-            joiner = task->joiner->party;
-        }
-        task->joiner = NULL;
-        sm_unlock(&task->lock);
-        /* From here on a joiner may have freed the header. */
-    }
-    owner = sm_scope_task_ended(home, has_handle ? NULL : task);
-    if (!has_handle) sm_task_dispose(task);
+    sm_lock(&home->lock);
+    task->has_finished = true;
+    if (task->joiner != NULL && sm_party_claim(task->joiner->party)) joiner = task->joiner->party;
+    task->joiner = NULL;
+    /* With a handle that nobody is waiting to take, it stays where the end of the scope finds it. */
+    task->has_left_home = !has_handle || joiner != NULL;
+    if (task->has_left_home) sm_list_remove(&task->in_home);
+    ender = sm_scope_count_down(home);
+    sm_unlock(&home->lock);
+
+    /* If it has a handle, a joiner may have freed it by now. */
+    if (!has_handle) sm_task_dispose(task, sm_thread_self());
     if (joiner != NULL) sm_party_complete(joiner, 0);
-    if (owner != NULL) sm_party_complete(owner, 0);
+    if (ender != NULL) sm_party_complete(ender, 0);
 }

@@ -26,6 +26,7 @@
 #include "seam/attr.h"
 
 #include "arch/context.h"
+#include "base/cast.h"
 #include "base/list.h"
 #include "os/lock.h"
 #include "os/stack.h"
@@ -47,16 +48,16 @@ struct sm_task {
     struct sm_stack *stack;   /* NULL unless STARTED */
     seam_fn *fn;
     void *arg;
-    struct sm_waiter *joiner; /* under lock; NULL: nobody waits */
+    struct sm_waiter *joiner; /* under home's lock; NULL: nobody waits */
     const char *name;
     const void *spawned_at; /* code address, for reports */
     struct sm_scope *home;  /* the scope that owns it */
     struct sm_list in_home; /* home->tasks; under home's lock */
-    struct sm_lock lock;    /* has_finished, joiner */
     uint8_t stage;          /* enum sm_task_stage; of whoever runs it */
     uint8_t stack_class;    /* enum sm_stack_class */
     bool has_handle;        /* somebody may join it */
-    bool has_finished;      /* for joiners; under lock */
+    bool has_finished;      /* for joiners; under home's lock, as the next */
+    bool has_left_home;     /* not in home->tasks any more */
 };
 
 /* What a task costs besides its stack. */
@@ -64,9 +65,13 @@ struct sm_task {
 _Static_assert(sizeof(struct sm_task) <= 128, "two cache lines");
 #endif
 
-/* A zeroed header, or NULL. Any thread. Headers are reused, never unmapped. */
-struct sm_task *sm_task_alloc(void);
-void sm_task_dispose(struct sm_task *task);
+/* A header, or NULL; and back. thread is the calling one: the role it holds, if any, keeps some at
+ * hand. Headers are reused, never unmapped. */
+struct sm_task *sm_task_alloc(struct sm_thread *thread);
+void sm_task_dispose(struct sm_task *task, struct sm_thread *thread);
+
+/* Give back what a role keeps at hand. */
+void sm_task_empty_cache(struct sm_role *role);
 
 /* The end of a task, from the context that runs after it: gives the result to the joiner, and the
  * scope one task less. task may be gone afterwards. Inside; never suspends. */
@@ -74,7 +79,7 @@ void sm_task_finish(struct sm_task *task);
 
 static inline struct sm_task *sm_task_of(const seam_task *task)
 {
-    return (struct sm_task *)(uintptr_t)task;
+    return sm_drop_const(task); /* the runtime's own memory behind the public type */
 }
 
 /* Who waits when this thread does. */

@@ -9,10 +9,12 @@
 #include "base/auto.h"
 #include "base/panic.h"
 #include "os/lock.h"
+#include "os/overflow.h"
 
 /* initial-exec: one load instead of a call, also in the shared library; it costs 8 bytes of the
- * static TLS block. */
-static _Thread_local struct sm_thread *self __attribute__((tls_model("initial-exec")));
+ * static TLS block. Named by the assembly in thread.h. */
+extern _Thread_local struct sm_thread *sm_thread_current;
+_Thread_local struct sm_thread *sm_thread_current __attribute__((tls_model("initial-exec")));
 
 /* Records are reused and never given back: see party.h. */
 static struct sm_lock pool_lock;
@@ -24,7 +26,12 @@ static void retire(void *arg)
     struct sm_thread *thread = arg;
     if (thread->event_fd >= 0) (void)close(thread->event_fd);
     thread->event_fd = -1;
-    self = NULL;
+    if (thread->has_alt_stack) sm_overflow_thread_end();
+    thread->has_alt_stack = false;
+    thread->pool_of = NULL;
+    thread->party.scope = NULL; /* a thread that ends inside a scope leaves it open for ever */
+    sm_store_relaxed(&thread->inside, 0); /* relaxed: it holds no role */
+    sm_thread_current = NULL;
     sm_lock(&pool_lock);
     thread->next_free = pool;
     pool = thread;
@@ -37,7 +44,17 @@ static void make_exit_key(void)
     (void)pthread_key_create(&exit_key, retire);
 }
 
-static SM_COLD struct sm_thread *enrol(void)
+/* A thread leaves its record as it found it; only this one writes all of it, since from then on the
+ * monitor may look at it at any time. */
+static struct sm_thread *new_record(void)
+{
+    struct sm_thread *thread = aligned_alloc(64, (sizeof *thread + 63) / 64 * 64);
+    if (thread == NULL) return NULL;
+    *thread = (struct sm_thread){.event_fd = -1, .spins_max = 64, .party = {.depth = 1}};
+    return thread;
+}
+
+SM_COLD struct sm_thread *sm_thread_enrol(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, make_exit_key);
@@ -47,32 +64,41 @@ static SM_COLD struct sm_thread *enrol(void)
     if (thread != NULL) pool = thread->next_free;
     sm_unlock(&pool_lock);
 
-    if (thread == NULL) thread = aligned_alloc(64, (sizeof *thread + 63) / 64 * 64);
+    if (thread == NULL) thread = new_record();
     /* Every call of the API needs this record, and most have no way to say -ENOMEM. */
     if (thread == NULL) sm_panic("memory for one more thread", __FILE__, __LINE__);
 
-    *thread = (struct sm_thread){.event_fd = -1, .tid = sm_os_thread_id(), .spins_max = 64};
-    thread->party.depth = 1;
-    (void)sm_os_thread_cpu_clock(pthread_self(), &thread->cpu_clock);
+    clockid_t cpu_clock = 0;
+    (void)sm_os_thread_cpu_clock(pthread_self(), &cpu_clock);
+    sm_store_relaxed(&thread->cpu_clock, cpu_clock); /* relaxed: published with a role */
+    sm_store_relaxed(&thread->tid, sm_os_thread_id());
     sm_context_adopt(&thread->own);
     thread->native = &thread->own;
     (void)pthread_setspecific(exit_key, thread);
-    self = thread;
+    sm_thread_current = thread;
     return thread;
 }
 
+#if !defined(__x86_64__)
 SM_NOINLINE struct sm_thread *sm_thread_self(void)
 {
-    struct sm_thread *thread = self;
-    if (sm_unlikely(thread == NULL)) thread = enrol();
+    struct sm_thread *thread = sm_thread_current;
+    if (sm_unlikely(thread == NULL)) thread = sm_thread_enrol();
     sm_compiler_barrier(); /* keeps this function from being treated as pure */
     return thread;
 }
+#endif
 
 SM_NOINLINE struct sm_thread *sm_thread_self_if_known(void)
 {
     sm_compiler_barrier();
-    return self;
+    return sm_thread_current;
+}
+
+void sm_thread_prepare_to_run(struct sm_thread *thread)
+{
+    /* Without memory for it an overflow still ends the program, but nameless. */
+    if (!thread->has_alt_stack) thread->has_alt_stack = sm_overflow_thread_begin() == 0;
 }
 
 int sm_thread_event_fd(struct sm_thread *thread)

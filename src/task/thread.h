@@ -15,7 +15,7 @@
  * At least one of them sees the other. If the taker sees the thread inside, it gives the role back;
  * a thread that sees the role contested waits for the outcome, which is a few microseconds away.
  *
- * sm_thread_self() is the only access to our thread-local: a task may continue on another thread,
+ * sm_thread_self() is the only access to our thread-local (sm_thread_current): a task may continue on another thread,
  * and a compiler must not keep an address across the switch.
  */
 #pragma once
@@ -34,6 +34,8 @@ struct sm_thread;
 /* Who may touch what only a worker's own thread may touch. The first member of struct sm_worker. */
 struct sm_role {
     _Atomic(struct sm_thread *) holder; /* NULL: nobody; see SM_ROLE_CONTESTED */
+    struct sm_task *headers;            /* free task headers, at hand without a lock; holder only */
+    uint32_t header_count;
 };
 
 /* A taker is finding out whether the holder is inside. */
@@ -49,26 +51,48 @@ struct sm_thread {
     sm_after_fn *after;        /* what the next context does first */
     void *after_arg;
     struct seam_runtime *pool_of; /* the runtime whose job it runs; NULL: none */
+    bool has_alt_stack;           /* ours, for the handler that reports stack overflows */
     int event_fd;                 /* for waits on descriptors; -1 until first needed */
     const char *reason;           /* while it waits as a plain thread: why */
     struct sm_list driving;       /* place among those who would drive a runtime; under its lock */
-    int tid;
-    clockid_t cpu_clock;
+    _Atomic(int) tid; /* these two are read by the monitor, perhaps after the thread has ended */
+    _Atomic(int) cpu_clock;
     unsigned spins_max;       /* how long waiting by spinning has been worth it lately */
     struct sm_list link;      /* spares */
     _Atomic(uint32_t) signal; /* futex of a spare */
     struct sm_thread *next_free;
 };
 
-/* The calling thread's record, made when first asked for. Any thread; never suspends. Good until
- * the next switch. */
+/* Make a record for the calling thread. */
+SM_COLD struct sm_thread *sm_thread_enrol(void);
+
+/*
+ * The calling thread's record, made when first asked for. Any thread; never suspends. Good until
+ * the next switch.
+ *
+ * On x86-64 this is two loads that the compiler can neither keep nor share: it does not know what
+ * they read. Elsewhere it is a call.
+ */
+#if defined(__x86_64__)
+static inline struct sm_thread *sm_thread_self(void)
+{
+    struct sm_thread *thread;
+    __asm__ volatile("movq sm_thread_current@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0"
+                     : "=r"(thread));
+    return sm_likely(thread != NULL) ? thread : sm_thread_enrol();
+}
+#else
 SM_NOINLINE struct sm_thread *sm_thread_self(void);
+#endif
 
 /* The same, or NULL where there is none yet. Async-signal-safe. */
 SM_NOINLINE struct sm_thread *sm_thread_self_if_known(void);
 
 /* Make thread's poll() on its event descriptor return. Any thread. */
 void sm_thread_poke(struct sm_thread *thread);
+
+/* Have stack overflows of the tasks that thread runs reported. The calling thread, on its own stack. */
+void sm_thread_prepare_to_run(struct sm_thread *thread);
 
 /* The event descriptor of the calling thread; negative errno. */
 int sm_thread_event_fd(struct sm_thread *thread);

@@ -110,26 +110,6 @@ static bool spin_until_done(struct sm_thread *thread)
     return false;
 }
 
-/* Add a flag to the word of our own wait; false if it has been claimed. */
-static bool add_flag(struct sm_party *party, uint32_t flag)
-{
-    uint32_t word = sm_load_relaxed(&party->word); /* relaxed: the CAS decides */
-    while ((word & SM_PARTY_STATE_MASK) == SM_PARTY_WAITING) {
-        /* acq_rel: pairs with the CAS of a claimer, who must see how to wake us. */
-        if (sm_cas_weak_acq_rel(&party->word, &word, word | flag)) return true;
-    }
-    return false;
-}
-
-/* Claimed, but not yet done: the claimer is a few instructions away from saying so. */
-static void wait_for_done(struct sm_party *party)
-{
-    /* acquire: pairs with the release in complete_thread(). */
-    while (sm_load_acquire(&party->word) != SM_PARTY_DONE) {
-        sm_spin_pause();
-    }
-}
-
 /* End our own wait, unless somebody is faster. */
 static void claim_own(struct sm_party *party, int result)
 {
@@ -137,16 +117,44 @@ static void claim_own(struct sm_party *party, int result)
         party->result = result;
         sm_clock_busy();
     } else {
-        wait_for_done(party);
+        sm_party_wait_for_done(party);
     }
+}
+
+/* The earliest deadline among the scopes that a thread has opened, or NULL. They are in the heap of
+ * a runtime that nobody may be driving: so the thread looks for itself. */
+static struct sm_timer *first_own_timer(const struct sm_party *party)
+{
+    struct sm_timer *first = NULL;
+    for (struct sm_scope *scope = party->scope; scope != NULL; scope = scope->outer) {
+        struct sm_timer *timer = &scope->timer;
+        /* relaxed: who has set it has dealt with the timer. */
+        if (timer->heap == NULL || sm_load_relaxed(&scope->cancelled) != 0) continue;
+        if (first == NULL || timer->deadline_ns < first->deadline_ns) first = timer;
+    }
+    return first;
+}
+
+/* When a thread that waits until deadline_ns must look again. */
+static int64_t wake_up_time(const struct sm_party *party, int64_t deadline_ns)
+{
+    if (sm_clock_is_virtual()) return INT64_MAX;
+    const struct sm_timer *own = first_own_timer(party);
+    return own != NULL && own->deadline_ns < deadline_ns ? own->deadline_ns : deadline_ns;
+}
+
+/* It is now_ns, at least: if that is the deadline of one of our scopes, have it cancel itself. */
+static void fire_own_timer(const struct sm_party *party, int64_t now_ns)
+{
+    struct sm_timer *own = first_own_timer(party);
+    if (own != NULL && own->deadline_ns <= now_ns && sm_timer_remove(own)) own->fire(own);
 }
 
 static void sleep_in_futex(struct sm_thread *thread, const struct sm_wait *wait)
 {
     struct sm_party *party = &thread->party;
-    int64_t deadline_ns = sm_clock_is_virtual() ? INT64_MAX : wait->deadline_ns;
-    if (!add_flag(party, SM_PARTY_SLEEPS)) {
-        wait_for_done(party);
+    if (!sm_party_change_flags(party, SM_PARTY_SLEEPS, 0)) {
+        sm_party_wait_for_done(party);
         return;
     }
     for (;;) {
@@ -159,10 +167,13 @@ static void sleep_in_futex(struct sm_thread *thread, const struct sm_wait *wait)
             sm_clock_idle();
             continue;
         }
-        if (sm_os.futex_wait(&party->word, word, deadline_ns) == -ETIMEDOUT) {
+        int64_t until_ns = wake_up_time(party, wait->deadline_ns);
+        if (sm_os.futex_wait(&party->word, word, until_ns) != -ETIMEDOUT) continue;
+        if (until_ns == wait->deadline_ns) {
             claim_own(party, -ETIMEDOUT);
             return;
         }
+        fire_own_timer(party, until_ns);
     }
 }
 
@@ -178,11 +189,17 @@ static void sleep_in_poll(struct sm_thread *thread, const struct sm_wait *wait)
             {.fd = wait->poll_fd, .events = events},
             {.fd = thread->event_fd, .events = POLLIN},
     };
-    if (!add_flag(party, SM_PARTY_POLLS)) {
-        wait_for_done(party);
+    if (!sm_party_change_flags(party, SM_PARTY_POLLS, 0)) {
+        sm_party_wait_for_done(party);
         return;
     }
-    int r = sm_os.poll(fds, 2, sm_clock_is_virtual() ? INT64_MAX : wait->deadline_ns);
+    int r = -ETIMEDOUT;
+    int64_t until_ns = 0;
+    while (r == -ETIMEDOUT && until_ns != wait->deadline_ns) {
+        fire_own_timer(party, until_ns); /* pokes us if it ends the wait */
+        until_ns = wake_up_time(party, wait->deadline_ns);
+        r = sm_os.poll(fds, 2, until_ns);
+    }
     claim_own(party, r == -ETIMEDOUT ? -ETIMEDOUT : 0);
     /* Drained, so that the next poll() does not return for this one's sake. */
     uint64_t count = 0;

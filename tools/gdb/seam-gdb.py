@@ -2,7 +2,8 @@
 """Stacks of parked tasks in gdb.
 
     (gdb) source tools/gdb/seam-gdb.py
-    (gdb) seam bt EXPRESSION        backtrace of the parked struct sm_context at this address
+    (gdb) seam bt EXPRESSION        backtrace of the parked seam_task, or struct sm_context, at this
+                                    address (a task begins with its context)
 
 The registers of a parked context lie where its saved stack pointer says (src/arch/*/switch.S). The
 command puts them into the selected thread, prints the backtrace, and puts the thread's own back;
@@ -79,14 +80,14 @@ class Seam(gdb.Command):
 
 
 class SeamBacktrace(gdb.Command):
-    """seam bt EXPRESSION - backtrace of the parked struct sm_context at this address."""
+    """seam bt EXPRESSION - backtrace of the parked task or struct sm_context at this address."""
 
     def __init__(self):
         super().__init__("seam bt", gdb.COMMAND_STACK)
 
     def invoke(self, argument, from_tty):
         if not argument:
-            raise gdb.GdbError("usage: seam bt ADDRESS-OF-CONTEXT")
+            raise gdb.GdbError("usage: seam bt ADDRESS-OF-TASK")
         context = int(gdb.parse_and_eval(f"(unsigned long)({argument})"))
         sp = read_word(context)
         if sp == 0:

@@ -4,7 +4,7 @@
  *
  *     x0   out_sp    where to put the stack pointer of the stack we leave
  *     x1   sp        the stack pointer of the stack we enter
- *     x9   scratch; x16: the address to continue at
+ *     x9   scratch
  *
  * A stack that is not running looks like this, which frame.c and the debugger script repeat:
  *
@@ -19,8 +19,7 @@
  *     sp + 128  d12, d13
  *     sp + 144  d14, d15
  *
- * It ends in br, not in ret: the processor predicts that ret goes back to the latest call, and here
- * it never does. The call frame information is true at every instruction, because both stacks have
+ * It ends in ret, for the sake of the return predictor: see x86_64/switch.S. The call frame information is true at every instruction, because both stacks have
  * the same layout at the moment sp changes. Branch target identification: this object does not
  * claim it, which makes the linker leave it off.
  */
@@ -79,7 +78,6 @@ sm_switch_stack:
 	ldp	d10, d11, [sp, #112]
 	ldp	d12, d13, [sp, #128]
 	ldp	d14, d15, [sp, #144]
-	mov	x16, x30
 	add	sp, sp, #160
 	.cfi_adjust_cfa_offset -160
 	.cfi_restore x29
@@ -102,7 +100,7 @@ sm_switch_stack:
 	.cfi_restore d13
 	.cfi_restore d14
 	.cfi_restore d15
-	br	x16
+	ret
 	.cfi_endproc
 	.size	sm_switch_stack, . - sm_switch_stack
 
