@@ -41,6 +41,7 @@ static int slabs_allowed;
 
 static void *map_a_few(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
 {
+    /* Smaller ones are the alternate stacks of threads that begin to run tasks. */
     bool is_slab = bytes >= sm_stack_class_bytes(SM_STACK_64K);
     if (is_slab && slabs_allowed == 0) return MAP_FAILED;
     if (is_slab) slabs_allowed--;
