@@ -169,18 +169,18 @@ static _Atomic(uint32_t) destroyed;
 
 static int outlast_the_runtime(void *arg)
 {
-    (void)arg;
+    CHECK_OK(seam_scope_cancel(arg)); /* the caller gives up now that we have begun */
     while (sm_load_relaxed(&may_end) == 0) {
         (void)sm_os.futex_wait(&may_end, 0, INT64_MAX);
     }
-    struct seam_scope scope;
-    CHECK_ERR(seam_scope_begin(&scope, NULL, SEAM_FOREVER), ESHUTDOWN);
+    struct seam_scope late;
+    CHECK_ERR(seam_scope_begin(&late, NULL, SEAM_FOREVER), ESHUTDOWN);
     return 9;
 }
 
 static void note_destruction(void *arg, int result)
 {
-    (void)arg;
+    CHECK(arg != NULL);
     CHECK_EQ(result, 9);
     sm_store_relaxed(&destroyed, 1);
     sm_os.futex_wake(&destroyed, 1);
@@ -188,9 +188,12 @@ static void note_destruction(void *arg, int result)
 
 static int abandon_job(void *arg)
 {
-    int r = seam_block_owned(
-            outlast_the_runtime, arg, note_destruction, NULL, seam_after(SEAM_MILLISECOND));
-    CHECK_ERR(r, ETIMEDOUT);
+    (void)arg;
+    struct seam_scope scope;
+    CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
+    CHECK_ERR(seam_block_owned(outlast_the_runtime, &scope, note_destruction, NULL, SEAM_FOREVER),
+            ECANCELED);
+    CHECK_ERR(seam_scope_end(&scope), ECANCELED);
     return 0;
 }
 

@@ -39,14 +39,12 @@ TEST(calls_from_outside_do_not_pile_up_promises)
 
 static int slabs_allowed;
 
-/* Smaller ones are the alternate stacks of threads that begin to run tasks. */
-enum { SMALLEST_SLAB_BYTES = 1 << 20 };
-
 static void *map_a_few(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
 {
-    if (bytes < SMALLEST_SLAB_BYTES) return mmap(address, bytes, protection, flags, fd, offset);
-    if (slabs_allowed == 0) return MAP_FAILED;
-    slabs_allowed--;
+    /* Smaller ones are the alternate stacks of threads that begin to run tasks. */
+    bool is_slab = bytes >= sm_stack_class_bytes(SM_STACK_64K);
+    if (is_slab && slabs_allowed == 0) return MAP_FAILED;
+    if (is_slab) slabs_allowed--;
     return mmap(address, bytes, protection, flags, fd, offset);
 }
 
@@ -93,9 +91,9 @@ TEST(a_task_can_spawn_again_after_stacks_ran_out)
 {
     const struct seam_options options = {.workers = 1};
     seam_runtime *runtime = NULL;
-    CHECK_OK(seam_runtime_new(&options, &runtime));
     sm_memory_calls.map = map_a_few;
     slabs_allowed = 2;
+    CHECK_OK(seam_runtime_new(&options, &runtime));
     CHECK_OK(seam_call(runtime, exhaust_again_and_again, NULL, NULL, SEAM_FOREVER));
     CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
     seam_runtime_free(runtime);
@@ -133,9 +131,11 @@ TEST(headers_are_refused_and_used_again)
 {
     const struct seam_options options = {.workers = 1};
     seam_runtime *runtime = NULL;
-    CHECK_OK(seam_runtime_new(&options, &runtime));
     real_map = sm_os.map;
     sm_os.map = count_maps;
+    maps_allowed = INT32_MAX;
+    CHECK_OK(seam_runtime_new(&options, &runtime));
+    maps_made = 0; /* by nobody but us from now on */
     maps_allowed = 2;
     int counts[3] = {};
     for (int round = 0; round < 3; round++) {
