@@ -101,7 +101,8 @@ class Oracle:
         self.port = free_port()
         config = directory / "oracle.conf"
         text = [f"port = {self.port}", "address = 127.0.0.1", "use chroot = no",
-                f"log file = {directory}/oracle.log", "reverse lookup = no", extra]
+                f"log file = {directory}/oracle.log",
+                f"lock file = {directory}/lock", "reverse lookup = no", extra]
         if IS_ROOT:
             text += ["uid = root", "gid = root"]
         config.write_text("\n".join(text) + "\n" + modules)
