@@ -11,8 +11,7 @@ import shutil
 import sys
 
 from rsyncd_harness import (IS_ROOT, Daemon, Oracle, Skip, arguments_of, check, check_eq,
-                            check_same, make_old, make_tree, put_file, random_bytes, rsync, run_cases,
-                            snapshot)
+                            check_same, make_old, make_tree, remove_tree, rsync, run_cases)
 
 OPTIONS = arguments_of(__doc__)
 
@@ -109,7 +108,7 @@ class Context:
                  f"output of {what}")
         check_eq(errors(ours.err), errors(theirs.err), f"messages of {what}")
         for name in ("ours", "theirs"):
-            shutil.rmtree(self.here / name, ignore_errors=True)
+            remove_tree(self.here / name)
         return ours
 
     def close(self):
