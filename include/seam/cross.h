@@ -67,6 +67,9 @@ SEAM_API SEAM_SUSPENDS int seam_call(
  * @out_result:  receives what @fn returned; may be NULL; untouched on error
  * @deadline_ns: when @fn is cancelled, and the call returns
  *
+ * Where the caller itself drives a current-thread runtime, a callee that computes without waiting
+ * holds it up beyond the deadline.
+ *
  * Return: 0 when @fn ran to its end in time; @arg is the caller's again. Any error of seam_call()
  * otherwise; @destroy has been called, or will be, exactly once:
  *   -ETIMEDOUT, -EAGAIN, -ECANCELED  @fn did not run, or runs still and has been cancelled
@@ -99,8 +102,8 @@ SEAM_API SEAM_SUSPENDS int seam_call_owned(seam_runtime *runtime, seam_fn *fn, v
  *   -EAGAIN      with SEAM_NOW: no thread of the pool was free; @fn did not run
  *   -ECANCELED   the caller was cancelled before @fn began; it did not run
  *   -ENOMEM      no thread could be started and none is running; @fn did not run
- *   -ESHUTDOWN   the runtime is stopping; @fn did not run
  *   -EOWNERDEAD  this is a forked child; @fn did not run
+ *   and, from a thread with a deadline, the errors of seam_run(): the default runtime keeps it
  *
  * Context: any.  Suspends.
  * Thread-safe: yes.

@@ -62,6 +62,7 @@ SEAM_API int seam_address(
  * Return: the descriptor, owned by the caller, who owes it seam_close(); or
  *   -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -EMFILE, -ENFILE, -ENOMEM and others of socket(2),
  *   bind(2) and listen(2); nothing stays open
+ *   -EOWNERDEAD  this is a forked child
  *
  * Context: any.  Never suspends.
  * Thread-safe: yes.
@@ -229,8 +230,9 @@ SEAM_API int seam_close(int fd);
  * Optional: the first use adopts too. Adopting again changes nothing.
  *
  * Return: 0, or
- *   -EBADF   @fd is not open
- *   -ENOMEM  no memory for the table
+ *   -EBADF       @fd is not open
+ *   -ENOMEM      no memory for the table
+ *   -EOWNERDEAD  this is a forked child
  *
  * Context: any.  Never suspends.
  * Thread-safe: yes.
@@ -246,7 +248,8 @@ SEAM_API int seam_adopt(int fd);
  * Do this before handing a descriptor to code that will close it.
  *
  * Return: 0, or
- *   -EBADF  the runtime does not know @fd
+ *   -EBADF       the runtime does not know @fd
+ *   -EOWNERDEAD  this is a forked child
  *
  * Context: any.  Never suspends.
  * Thread-safe: yes.

@@ -34,11 +34,11 @@ enum seam_steal {
 /** How to build a runtime. Zero in any field asks for the default. */
 struct seam_options {
     uint32_t workers;         /* threads that run tasks, 1..1024; default: one per usable CPU */
-    bool current_thread;      /* no threads: whoever drives it runs it; workers must be 0 or 1 */
-    enum seam_steal steal;    /* what idle workers may take */
     uint32_t blockers_max;    /* threads seam_block() may use at once; default: 64 */
-    size_t stack_bytes;       /* stack of each task; default 64 KiB; at most 1 MiB */
+    enum seam_steal steal;    /* what idle workers may take */
+    bool current_thread;      /* no threads: whoever drives it runs it; workers must be 0 or 1 */
     bool no_overflow_handler; /* do not install the SIGSEGV handler that names the task */
+    size_t stack_bytes;       /* stack of each task; default 64 KiB; at most 1 MiB */
     int64_t grace_ns;         /* how long the end waits for blocking jobs nobody waits for; 1 s */
     const char *name;         /* for threads and messages, 9 characters shown; default: "seam" */
     uint64_t reserved[8];     /* zero */
@@ -81,6 +81,7 @@ struct seam_runtime_stats {
  *   -ENOMEM      no memory for the runtime; nothing was started
  *   -EAGAIN      the system refused another thread; nothing was started
  *   -EMFILE      no descriptor for the poller; nothing was started
+ *   -ECANCELED   the caller was cancelled before @fn began; it did not run
  *   -EOWNERDEAD  this is a forked child of a process that used seam; nothing was started
  *
  * Context: any.  Suspends.
@@ -123,8 +124,9 @@ SEAM_API int seam_runtime_new(const struct seam_options *options, seam_runtime *
  *   -ETIMEDOUT   tasks are still running; the runtime is stopping, call again to wait longer
  *   -EAGAIN      the same, with SEAM_NOW
  *   -ECANCELED   the caller was cancelled while it waited; the runtime is stopping
- *   -EINPROGRESS the caller is a task or a pool job of @runtime, which cannot wait for itself;
- *                the runtime is stopping and will be finished by the next call from outside
+ *   -EINPROGRESS the caller is a task or a pool job of @runtime, or has a scope open in it, and
+ *                cannot wait for itself; the runtime is stopping and will be finished by the next
+ *                call from outside
  *   -EOWNERDEAD  this is a forked child; nothing happened
  *
  * Context: any.  Suspends.
@@ -151,10 +153,12 @@ SEAM_API void seam_runtime_free(seam_runtime *runtime);
  * @out_runtime: receives the runtime, borrowed; it lives until the process exits
  *
  * This is the runtime that plain threads use when they name none. It has one worker per usable
- * CPU. When exit() begins it is stopped, without waiting.
+ * CPU. When exit() comes to the handler that the first use has registered, it is stopped, without
+ * waiting; handlers that were registered later still find it working.
  *
  * Return: 0, or
  *   -ESHUTDOWN   the process is exiting
+ *   -EOWNERDEAD  this is a forked child
  *   and the errors of seam_run()
  *
  * Context: any.  Never suspends.
@@ -221,7 +225,7 @@ SEAM_API int seam_runtime_poll(seam_runtime *runtime);
  * seam_runtime_stats_read() - What a runtime has done so far.
  *
  * @runtime:   not NULL
- * @out_stats: receives the figures
+ * @out_stats: receives the figures; all zero in a forked child
  *
  * Context: any.  Never suspends.
  * Thread-safe: yes; the figures are each right, not a snapshot of one instant.

@@ -2,8 +2,10 @@
 /*
  * seam/sync.h - mutex, semaphore and event, for tasks and threads alike.
  *
- * All three may live in static memory, initialised by their _INIT macro, or be zeroed with the init
- * function; none holds resources, so none needs to be retired. A task waits without holding its
+ * All three may live in static memory, initialised by their _INIT macro, or be set up with the init
+ * function; none holds resources, so none needs to be retired: the memory may be used for something
+ * else once every call on it has returned. In a forked child the functions without a result do
+ * nothing. A task waits without holding its
  * worker; a thread waits in the kernel. What is never contended never makes a system call.
  */
 #pragma once

@@ -18,8 +18,8 @@ static seam_runtime *runtime;
 struct gate {
     struct sm_job job;
     _Atomic(uint32_t) *is_open;
-    _Atomic(uint32_t) has_run;
     _Atomic(uint32_t) *serial;
+    _Atomic(uint32_t) has_run;
     uint32_t turn; /* the how manieth it was */
 };
 

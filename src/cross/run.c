@@ -90,13 +90,17 @@ static int wait_until_empty(struct sm_thread *thread, seam_runtime *runtime, int
     return r;
 }
 
+/* The handles that nobody joined. Somebody may be joining one just now: under the lock it is either
+ * his or ours. */
 static void dispose_handles(struct sm_scope *root)
 {
+    sm_lock(&root->lock);
     struct sm_list *link = NULL;
     while ((link = sm_list_first(&root->tasks)) != NULL) {
         sm_list_remove(link);
         sm_task_dispose(sm_container_of(link, struct sm_task, in_home), sm_thread_self());
     }
+    sm_unlock(&root->lock);
 }
 
 /* Who reads the figures must not meet the pool when it goes. */
@@ -282,6 +286,9 @@ struct seam_scope *seam_runtime_root(seam_runtime *runtime)
 
 void seam_runtime_stats_read(seam_runtime *runtime, struct seam_runtime_stats *out_stats)
 {
+    *out_stats = (struct seam_runtime_stats){};
+    /* The locks may have been held when the parent forked. */
+    if (sm_os_is_forked_child()) return;
     sm_runtime_stats_read(runtime, out_stats);
     sm_lock(&runtime->lock);
     out_stats->blockers = runtime->pool != NULL ? sm_pool_thread_count(runtime->pool) : 0;

@@ -86,6 +86,22 @@ static int ask_and_accept(
     return client;
 }
 
+/* Accept if somebody may be there, or the caller insists on trying; -EAGAIN if nobody is. */
+static int accept_if_ready(const struct sm_fd_use *use, struct sockaddr *out_address,
+        socklen_t *inout_len, bool insists)
+{
+    unsigned taken = sm_fd_take_ready(use->entry, SM_FD_READABLE);
+    if (taken == 0 && !insists) return -EAGAIN;
+
+    /* relaxed: a kind that changes under a call in progress is the caller's race. */
+    bool is_ours = sm_load_relaxed(&use->entry->kind) == SM_FD_LISTENER;
+    int client = is_ours ? try_accept(use->fd, out_address, inout_len)
+                         : ask_and_accept(use, out_address, inout_len);
+    /* There may be more, or the one we could not take is still there. */
+    if (client != -EAGAIN) sm_fd_put_ready(use->entry, taken | SM_FD_READABLE);
+    return client;
+}
+
 static int accept_one(
         int fd, struct sockaddr *out_address, socklen_t *inout_len, int64_t deadline_ns)
 {
@@ -94,17 +110,9 @@ static int accept_one(
     socklen_t room = inout_len != NULL ? *inout_len : 0;
     while (r == 0) {
         if (sm_party_is_cancelled(sm_thread_party(sm_thread_self()))) return -ECANCELED;
-        unsigned taken = sm_fd_take_ready(use.entry, SM_FD_READABLE);
-        if (taken != 0 || deadline_ns <= SEAM_NOW) {
-            if (inout_len != NULL) *inout_len = room;
-            /* relaxed: a kind that changes under a call in progress is the caller's race. */
-            bool is_ours = sm_load_relaxed(&use.entry->kind) == SM_FD_LISTENER;
-            int client = is_ours ? try_accept(fd, out_address, inout_len)
-                                 : ask_and_accept(&use, out_address, inout_len);
-            /* There may be more, or the one we could not take is still there. */
-            if (client != -EAGAIN) sm_fd_put_ready(use.entry, taken | SM_FD_READABLE);
-            if (client != -EAGAIN) return client;
-        }
+        if (inout_len != NULL) *inout_len = room;
+        int client = accept_if_ready(&use, out_address, inout_len, deadline_ns <= SEAM_NOW);
+        if (client != -EAGAIN) return client;
         r = sm_wait_refused(deadline_ns);
         if (r == 0) r = sm_fd_wait(&use, SM_FD_READABLE, deadline_ns);
     }

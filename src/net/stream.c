@@ -152,6 +152,20 @@ static bool may_have_more(
     return sm_load_relaxed(&entry->kind) != SM_FD_SOCKET; /* relaxed: as in try_once() */
 }
 
+/* Try if it is worth trying, or insisted on: what moved, -EAGAIN, or another error. */
+static ssize_t try_if_ready(
+        const struct transfer *transfer, struct sm_fd *entry, unsigned event, bool insists)
+{
+    unsigned taken = sm_fd_take_ready(entry, event);
+    if (taken == 0 && !insists) return -EAGAIN;
+
+    ssize_t n = try_once(transfer, entry);
+    if (n != -EAGAIN && may_have_more(transfer, entry, n, taken)) {
+        sm_fd_put_ready(entry, taken | event);
+    }
+    return n;
+}
+
 /* One read or write that moves something, waiting for it. */
 static ssize_t move_some(
         const struct transfer *transfer, const struct sm_fd_use *use, int64_t deadline_ns)
@@ -159,16 +173,8 @@ static ssize_t move_some(
     unsigned event = transfer->writes ? SM_FD_WRITABLE : SM_FD_READABLE;
     for (;;) {
         if (sm_party_is_cancelled(sm_thread_party(sm_thread_self()))) return -ECANCELED;
-        unsigned taken = sm_fd_take_ready(use->entry, event);
-        if (taken != 0 || deadline_ns <= SEAM_NOW) {
-            ssize_t n = try_once(transfer, use->entry);
-            if (n != -EAGAIN) {
-                if (may_have_more(transfer, use->entry, n, taken)) {
-                    sm_fd_put_ready(use->entry, taken | event);
-                }
-                return n;
-            }
-        }
+        ssize_t n = try_if_ready(transfer, use->entry, event, deadline_ns <= SEAM_NOW);
+        if (n != -EAGAIN) return n;
         int r = sm_wait_refused(deadline_ns);
         if (r == 0) r = sm_fd_wait(use, event, deadline_ns);
         if (r < 0) return r;

@@ -155,6 +155,8 @@ static int wait_for_end(struct sm_thread *thread, struct sm_task *task, int64_t 
     struct sm_scope *home = task->home;
     sm_lock(&home->lock);
     int r = task->has_finished ? 0 : sm_wait_refused(deadline_ns);
+    /* Off the list under the lock: now it is ours to dispose of, not the end of the scope's. */
+    if (task->has_finished) sm_list_remove(&task->in_home);
     if (task->has_finished || r < 0) {
         sm_unlock(&home->lock);
         return r;
@@ -186,7 +188,6 @@ int seam_join(seam_task *public_task, int *out_result, int64_t deadline_ns)
     int r = wait_for_end(thread, task, deadline_ns);
     if (r == 0) {
         if (out_result != NULL) *out_result = task->party.result;
-        if (!task->has_left_home) sm_scope_forget_task(task->home, task);
         sm_task_dispose(task, sm_thread_self());
     }
     sm_leave();

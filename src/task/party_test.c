@@ -118,7 +118,7 @@ TEST(a_wait_ends_once_and_not_before_its_claimer_is_done)
         struct sm_waiter waiter = {.party = &thread->party, .value = &touched};
         const struct sm_wait wait = {
                 .reason = "test",
-                .deadline_ns = sm_now_ns() + round % 50 * 200,
+                .deadline_ns = sm_now_ns() + INT64_C(200) * (round % 50),
                 .unlock = sm_wait_unlock,
                 .object = &place.lock,
         };

@@ -190,10 +190,3 @@ struct sm_party *sm_scope_count_down(struct sm_scope *scope)
     if (!is_empty || scope->ender == NULL || !sm_party_claim(scope->ender->party)) return NULL;
     return scope->ender->party;
 }
-
-void sm_scope_forget_task(struct sm_scope *scope, struct sm_task *task)
-{
-    sm_lock(&scope->lock);
-    sm_list_remove(&task->in_home);
-    sm_unlock(&scope->lock);
-}

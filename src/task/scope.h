@@ -91,6 +91,3 @@ static inline bool sm_party_is_cancelled(const struct sm_party *party)
 /* One task less. Under scope's lock. Returns the claimed party that waits for the scope to be empty,
  * if it now is: complete it. */
 struct sm_party *sm_scope_count_down(struct sm_scope *scope);
-
-/* Take a finished task whose handle was joined off the list. */
-void sm_scope_forget_task(struct sm_scope *scope, struct sm_task *task);

@@ -89,8 +89,7 @@ void sm_task_finish(struct sm_task *task)
     if (task->joiner != NULL && sm_party_claim(task->joiner->party)) joiner = task->joiner->party;
     task->joiner = NULL;
     /* With a handle that nobody is waiting to take, it stays where the end of the scope finds it. */
-    task->has_left_home = !has_handle || joiner != NULL;
-    if (task->has_left_home) sm_list_remove(&task->in_home);
+    if (!has_handle || joiner != NULL) sm_list_remove(&task->in_home);
     ender = sm_scope_count_down(home);
     sm_unlock(&home->lock);
 

@@ -56,8 +56,7 @@ struct sm_task {
     uint8_t stage;          /* enum sm_task_stage; of whoever runs it */
     uint8_t stack_class;    /* enum sm_stack_class */
     bool has_handle;        /* somebody may join it */
-    bool has_finished;      /* for joiners; under home's lock, as the next */
-    bool has_left_home;     /* not in home->tasks any more */
+    bool has_finished;      /* for joiners; under home's lock */
 };
 
 /* What a task costs besides its stack. */

@@ -106,6 +106,26 @@ static int64_t earliest(const struct sm_timer *timers)
     return ns;
 }
 
+/* A timer that waits is removed; one that does not is added, up to a microsecond ahead. */
+static void toggle(struct sm_timer_heap *heap, struct sm_timer *timer, int64_t deadline_ns)
+{
+    if (timer->is_waiting) {
+        CHECK(sm_timer_remove(timer));
+    } else {
+        *timer = (struct sm_timer){.deadline_ns = deadline_ns, .fire = fire};
+        (void)sm_timer_add(heap, timer);
+    }
+}
+
+static unsigned count_due(const struct sm_timer timers[MANY], int64_t now_ns)
+{
+    unsigned due = 0;
+    for (int i = 0; i < MANY; i++) {
+        due += timers[i].is_waiting && timers[i].deadline_ns <= now_ns;
+    }
+    return due;
+}
+
 /* Against the simplest thing that could be right: an array that is searched. */
 TEST(random_steps_agree_with_an_array)
 {
@@ -116,20 +136,10 @@ TEST(random_steps_agree_with_an_array)
     int64_t now_ns = 0;
     for (int step = 0; step < STEPS; step++) {
         dice = dice * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        struct sm_timer *timer = &timers[(dice >> 33) % MANY];
-        if (timer->is_waiting) {
-            CHECK(sm_timer_remove(timer));
-        } else {
-            int64_t ahead_ns = (int64_t)(dice >> 20 & 1023);
-            *timer = (struct sm_timer){.deadline_ns = now_ns + ahead_ns, .fire = fire};
-            (void)sm_timer_add(&heap, timer);
-        }
+        toggle(&heap, &timers[(dice >> 33) % MANY], now_ns + (int64_t)(dice >> 20 & 1023));
         if (dice >> 60 == 0) {
             now_ns += (int64_t)(dice >> 40 & 255);
-            unsigned due = 0;
-            for (int i = 0; i < MANY; i++) {
-                due += timers[i].is_waiting && timers[i].deadline_ns <= now_ns;
-            }
+            unsigned due = count_due(timers, now_ns);
             latest_ns = 0;
             CHECK_EQ(sm_timer_fire_due(&heap, now_ns), due);
         }
@@ -162,7 +172,7 @@ static void touch(struct sm_timer *timer)
 
 static void *add_and_remove(void *arg)
 {
-    uint64_t dice = check_seed() + (uintptr_t)arg;
+    uint64_t dice = check_seed() + *(const unsigned *)arg;
     for (int turn = 0; turn < TURNS; turn++) {
         dice = dice * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
         struct frame frame = {.timer = {.deadline_ns = (int64_t)(dice >> 44 & 255), .fire = touch}};
@@ -194,8 +204,10 @@ TEST(a_removed_timer_has_fired_to_the_end_or_never_will)
     pthread_t owners[OWNERS];
     pthread_t firer;
     CHECK_EQ(pthread_create(&firer, NULL, fire_all, NULL), 0);
-    for (uintptr_t i = 0; i < OWNERS; i++) {
-        CHECK_EQ(pthread_create(&owners[i], NULL, add_and_remove, (void *)i), 0);
+    unsigned numbers[OWNERS];
+    for (unsigned i = 0; i < OWNERS; i++) {
+        numbers[i] = i;
+        CHECK_EQ(pthread_create(&owners[i], NULL, add_and_remove, &numbers[i]), 0);
     }
     for (int i = 0; i < OWNERS; i++) {
         CHECK_EQ(pthread_join(owners[i], NULL), 0);
