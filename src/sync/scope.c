@@ -88,14 +88,18 @@ static void wait_until_empty(struct sm_thread *thread, struct sm_scope *scope)
     (void)sm_wait(&wait);
 }
 
-/* The handles that nobody joined. */
+/* The handles that nobody joined. Under the lock, if there are any: a cancellation from further out
+ * may be walking over them. */
 static void dispose_finished(struct sm_scope *scope)
 {
+    if (sm_list_is_empty(&scope->tasks)) return; /* nobody adds to it any more */
     struct sm_list *link = NULL;
+    sm_lock(&scope->lock);
     while ((link = sm_list_first(&scope->tasks)) != NULL) {
         sm_list_remove(link);
         sm_task_dispose(sm_container_of(link, struct sm_task, in_home), sm_thread_self());
     }
+    sm_unlock(&scope->lock);
 }
 
 int seam_scope_end(struct seam_scope *public_scope)
