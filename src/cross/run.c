@@ -90,19 +90,6 @@ static int wait_until_empty(struct sm_thread *thread, seam_runtime *runtime, int
     return r;
 }
 
-/* The handles that nobody joined. Somebody may be joining one just now: under the lock it is either
- * his or ours. */
-static void dispose_handles(struct sm_scope *root)
-{
-    sm_lock(&root->lock);
-    struct sm_list *link = NULL;
-    while ((link = sm_list_first(&root->tasks)) != NULL) {
-        sm_list_remove(link);
-        sm_task_dispose(sm_container_of(link, struct sm_task, in_home), sm_thread_self());
-    }
-    sm_unlock(&root->lock);
-}
-
 /* Who reads the figures must not meet the pool when it goes. */
 static struct sm_pool *withdraw_pool(seam_runtime *runtime)
 {
@@ -124,7 +111,7 @@ static int stop_alone(seam_runtime *runtime, int64_t deadline_ns)
         sm_runtime_refuse(runtime);
         r = wait_until_empty(thread, runtime, deadline_ns);
         if (r == 0) {
-            dispose_handles(sm_runtime_root(runtime));
+            sm_scope_dispose_finished(sm_runtime_root(runtime));
             (void)sm_pool_end(withdraw_pool(runtime), seam_after(runtime->grace_ns));
             sm_runtime_end(runtime);
         }

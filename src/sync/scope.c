@@ -88,16 +88,6 @@ static void wait_until_empty(struct sm_thread *thread, struct sm_scope *scope)
     (void)sm_wait(&wait);
 }
 
-/* The handles that nobody joined. */
-static void dispose_finished(struct sm_scope *scope)
-{
-    struct sm_list *link = NULL;
-    while ((link = sm_list_first(&scope->tasks)) != NULL) {
-        sm_list_remove(link);
-        sm_task_dispose(sm_container_of(link, struct sm_task, in_home), sm_thread_self());
-    }
-}
-
 int seam_scope_end(struct seam_scope *public_scope)
 {
     struct sm_thread *thread = sm_enter();
@@ -110,7 +100,7 @@ int seam_scope_end(struct seam_scope *public_scope)
             && party->scope == scope) {
         wait_until_empty(thread, scope);
         (void)sm_timer_remove(&scope->timer);
-        dispose_finished(scope);
+        sm_scope_dispose_finished(scope);
         r = sm_scope_close(scope, party, sm_runtime_root(scope->runtime));
     }
     sm_leave();

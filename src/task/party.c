@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "task/party.h"
 
+#include <sched.h>
+
 #include "base/panic.h"
 #include "os/os.h"
 #include "task/runner.h"
 #include "task/task.h"
 #include "task/thread.h"
 #include "time/clock.h"
+
+enum { SPINS = 100 }; /* a claimer that has a CPU is done by then */
 
 static bool claim_unless_shielded(struct sm_party *party, unsigned depth)
 {
@@ -48,8 +52,12 @@ bool sm_party_change_flags(struct sm_party *party, uint32_t set, uint32_t clear)
 void sm_party_wait_for_done(struct sm_party *party)
 {
     /* acquire: pairs with the release in complete_thread(). */
-    while (sm_load_acquire(&party->word) != SM_PARTY_DONE) {
-        sm_spin_pause();
+    for (unsigned i = 0; sm_load_acquire(&party->word) != SM_PARTY_DONE; i++) {
+        if (i < SPINS) {
+            sm_spin_pause();
+        } else {
+            (void)sched_yield(); /* the claimer has lost its CPU, perhaps to us */
+        }
     }
 }
 

@@ -190,3 +190,15 @@ struct sm_party *sm_scope_count_down(struct sm_scope *scope)
     if (!is_empty || scope->ender == NULL || !sm_party_claim(scope->ender->party)) return NULL;
     return scope->ender->party;
 }
+
+void sm_scope_dispose_finished(struct sm_scope *scope)
+{
+    /* Under the lock also because a cancellation from further out may be walking over them. */
+    sm_lock(&scope->lock);
+    struct sm_list *link = NULL;
+    while ((link = sm_list_first(&scope->tasks)) != NULL) {
+        sm_list_remove(link);
+        sm_task_dispose(sm_container_of(link, struct sm_task, in_home), sm_thread_self());
+    }
+    sm_unlock(&scope->lock);
+}

@@ -91,3 +91,7 @@ static inline bool sm_party_is_cancelled(const struct sm_party *party)
 /* One task less. Under scope's lock. Returns the claimed party that waits for the scope to be empty,
  * if it now is: complete it. */
 struct sm_party *sm_scope_count_down(struct sm_scope *scope);
+
+/* Give back the finished tasks whose handles nobody has joined; whoever is joining one just now has it
+ * or not. No task is live. */
+void sm_scope_dispose_finished(struct sm_scope *scope);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <sched.h>
 #include <unistd.h>
 
 #include "stress/stress.h"
@@ -104,6 +105,7 @@ static void *set_events(void *arg)
     for (;;) {
         int round = 0;
         while ((round = atomic_load(&last->round)) == seen) {
+            (void)sched_yield();
         }
         if (round < 0) return NULL;
         seen = round;
@@ -183,6 +185,7 @@ TEST(scopes_that_begin_while_the_runtime_stops_are_waited_for_or_refused)
         }
         for (int i = 0; i < 3; i++) {
             while (!atomic_load(&doors[i].is_open)) {
+                (void)sched_yield();
             }
         }
         if (roll(&dice, 2) == 0) (void)usleep(roll(&dice, 100));

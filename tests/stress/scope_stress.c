@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <sched.h>
 #include <stdio.h>
 
 #include "stress/stress.h"
@@ -249,4 +250,55 @@ TEST(joining_tasks_that_move_gets_the_result)
     crowd_start(&crowd, 8);
     CHECK_OK(crowd_join(&crowd));
     stop_runtime(crowd.runtime);
+}
+
+/* ---- handles that nobody joins ---- */
+
+enum { HANDLES = 40 };
+
+struct handles {
+    seam_runtime *runtime;
+    atomic_int begun;
+};
+
+static int end_at_once(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static int leave_handles(void *arg)
+{
+    struct handles *handles = arg;
+    struct seam_scope scope;
+    CHECK_OK(seam_scope_begin(&scope, handles->runtime, SEAM_FOREVER));
+    seam_task *tasks[HANDLES];
+    for (int i = 0; i < HANDLES; i++) {
+        CHECK_OK(seam_spawn(&scope, end_at_once, NULL, NULL, &tasks[i]));
+    }
+    atomic_fetch_add(&handles->begun, 1);
+    return seam_scope_end(&scope);
+}
+
+/* Goal: the end of a scope may dispose of the handles in it while a cancellation from further out
+ * walks over them. Method: both at once, with many handles. */
+TEST(handles_that_nobody_joined_may_go_while_the_scope_is_cancelled)
+{
+    struct dice dice = dice_for(3);
+    struct handles handles = {.runtime = start_runtime(2, SEAM_STEAL_DEFAULT)};
+    for (int round = 0; round < 150; round++) {
+        atomic_store(&handles.begun, 0);
+        struct seam_scope scope;
+        CHECK_OK(seam_scope_begin(&scope, handles.runtime, SEAM_FOREVER));
+        for (int i = 0; i < 4; i++) {
+            CHECK_OK(seam_spawn(&scope, leave_handles, &handles, NULL, NULL));
+        }
+        int wanted = (int)roll(&dice, 5);
+        while (atomic_load(&handles.begun) < wanted) {
+            (void)sched_yield();
+        }
+        CHECK_OK(seam_scope_cancel(&scope));
+        CHECK_ERR(seam_scope_end(&scope), ECANCELED);
+    }
+    stop_runtime(handles.runtime);
 }
