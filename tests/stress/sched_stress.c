@@ -86,7 +86,9 @@ static void ferry(uint32_t workers, enum seam_steal steal, int rounds)
     struct seam_runtime_stats stats;
     seam_runtime_stats_read(runtime, &stats);
     printf("%llu hand-overs, %u threads\n", (unsigned long long)stats.handovers, stats.threads);
-    CHECK(stats.handovers > 0);
+    /* With others who steal, the answer may come from them, every time. */
+    bool needs_handover = workers == 1 || steal == SEAM_STEAL_NONE;
+    CHECK(!needs_handover || stats.handovers > 0);
     stop_runtime(runtime);
     close_ferries(ferries);
 }
