@@ -233,17 +233,16 @@ int sm_os_thread_cpu_clock(pthread_t thread, clockid_t *out_clock)
     return -pthread_getcpuclockid(thread, out_clock);
 }
 
-int64_t sm_os_run_delay_ns(int tid)
+bool sm_os_thread_is_runnable(int tid)
 {
     char path[64];
-    char line[128];
-    (void)snprintf(path, sizeof path, "/proc/self/task/%d/schedstat", tid);
-    if (!read_line(path, line, sizeof line)) return -1;
+    char line[512];
+    (void)snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+    if (!read_line(path, line, sizeof line)) return true;
 
-    /* Three numbers: time on the CPU, time waiting for it, slices run. */
-    char *end = NULL;
-    (void)strtoll(line, &end, 10);
-    return strtoll(end, NULL, 10);
+    /* "TID (NAME) STATE ...", where NAME may hold anything, parentheses too. */
+    const char *name_end = strrchr(line, ')');
+    return name_end == NULL || name_end[1] != ' ' || name_end[2] == 'R';
 }
 
 int sm_os_thread_id(void)

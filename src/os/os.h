@@ -70,6 +70,6 @@ static inline bool sm_os_is_forked_child(void)
 int sm_os_thread_cpu_clock(pthread_t thread, clockid_t *out_clock);
 int64_t sm_os_clock_ns(clockid_t clock);
 
-/* How long the thread tid has been runnable without running; -1 if unknown. */
-int64_t sm_os_run_delay_ns(int tid);
+/* Is the thread on a CPU, or waiting for one? True also if the system does not say. */
+bool sm_os_thread_is_runnable(int tid);
 int sm_os_thread_id(void);

@@ -16,7 +16,7 @@ struct sighting {
     struct sm_thread *holder; /* NULL: nothing to compare with */
     uint64_t tick;
     int64_t cpu_ns;
-    int64_t run_delay_ns;
+    bool is_runnable; /* running, or kept off the CPU by others */
 };
 
 /*
@@ -47,7 +47,7 @@ static struct sighting look_at(struct sm_worker *worker, struct sm_thread *holde
             .holder = holder,
             .tick = sm_load_relaxed(&worker->stats.switches),
             .cpu_ns = sm_os_clock_ns(sm_load_relaxed(&holder->cpu_clock)),
-            .run_delay_ns = sm_os_run_delay_ns(sm_load_relaxed(&holder->tid)),
+            .is_runnable = sm_os_thread_is_runnable(sm_load_relaxed(&holder->tid)),
     };
 }
 
@@ -55,8 +55,7 @@ static struct sighting look_at(struct sm_worker *worker, struct sm_thread *holde
 static bool is_blocked(const struct sighting *then, const struct sighting *now)
 {
     return then->holder == now->holder && then->tick == now->tick
-            && now->cpu_ns - then->cpu_ns < CPU_SLACK_NS
-            && now->run_delay_ns - then->run_delay_ns < CPU_SLACK_NS;
+            && now->cpu_ns - then->cpu_ns < CPU_SLACK_NS && !then->is_runnable && !now->is_runnable;
 }
 
 static void hand_over(struct sm_worker *worker, struct sm_thread *holder)

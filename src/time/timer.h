@@ -10,7 +10,10 @@
  *   1. A timer is in at most one heap. timer->heap says in which it is or was last; is_waiting,
  *      guarded by that heap's lock, says whether it still is.
  *   2. No timer is due before its parent.
- *   3. fire() runs under the heap's lock, after the timer has left the heap. Hence whoever has
+ *   3. A worker's heap is fired only by whoever holds the worker's role. Hence fire() may take the
+ *      locks of scopes although a task that holds one adds timers: to its own worker's heap, which
+ *      nobody fires meanwhile.
+ *   4. fire() runs under the heap's lock, after the timer has left the heap. Hence whoever has
  *      removed a timer knows that it has not fired and never will, or that it has fired to the end.
  */
 #pragma once
