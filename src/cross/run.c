@@ -33,9 +33,7 @@ static int build(const struct seam_options *options, bool drive, seam_runtime **
     if (runtime->grace_ns == 0) runtime->grace_ns = GRACE_DEFAULT_NS;
     r = sm_pool_new(runtime, blockers_max != 0 ? blockers_max : BLOCKERS_DEFAULT, &runtime->pool);
     if (r < 0) {
-        sm_runtime_refuse(runtime);
-        sm_runtime_end(runtime);
-        sm_runtime_unref(runtime);
+        sm_runtime_discard(runtime);
         return r;
     }
     *out_runtime = runtime;

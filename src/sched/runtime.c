@@ -217,9 +217,7 @@ int sm_runtime_new(
     if (runtime->is_driven) sm_worker_rest(&runtime->workers[0]);
     r = start_threads(runtime);
     if (r < 0) {
-        sm_runtime_refuse(runtime);
-        sm_runtime_end(runtime);
-        sm_runtime_unref(runtime);
+        sm_runtime_discard(runtime);
         return r;
     }
     *out_runtime = runtime;
@@ -271,6 +269,13 @@ void sm_runtime_end(struct seam_runtime *runtime)
     }
     /* release: pairs with the acquire in stop_alone(). */
     sm_store_release(&runtime->state, SM_RUNTIME_STOPPED);
+}
+
+void sm_runtime_discard(struct seam_runtime *runtime)
+{
+    sm_runtime_refuse(runtime);
+    sm_runtime_end(runtime);
+    sm_runtime_unref(runtime);
 }
 
 void sm_runtime_ref(struct seam_runtime *runtime)

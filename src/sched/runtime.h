@@ -97,6 +97,10 @@ void sm_runtime_refuse(struct seam_runtime *runtime);
 
 /* End the threads of a runtime without tasks. From a thread that is none of them. */
 void sm_runtime_end(struct seam_runtime *runtime);
+
+/* All of it for a runtime that nobody has been given: it could not be completed. */
+void sm_runtime_discard(struct seam_runtime *runtime);
+
 void sm_runtime_ref(struct seam_runtime *runtime);
 void sm_runtime_unref(struct seam_runtime *runtime);
 
