@@ -66,7 +66,7 @@ static int wait_until_empty(struct sm_thread *thread, seam_runtime *runtime, int
 {
     struct sm_scope *root = sm_runtime_root(runtime);
     sm_lock(&root->lock);
-    bool is_empty = root->live == 0 && sm_list_is_empty(&root->guests);
+    bool is_empty = sm_scope_root_is_empty(root);
     int r = is_empty ? 0 : sm_wait_refused(deadline_ns);
     if (is_empty || r < 0) {
         sm_unlock(&root->lock);

@@ -206,7 +206,7 @@ int sm_runtime_new(
     sm_list_init(&runtime->spares);
     sm_list_init(&runtime->drivers);
     sm_store_relaxed(&runtime->refs, 1); /* relaxed: nobody knows it yet */
-    sm_scope_init_root(sm_runtime_root(runtime), runtime);
+    sm_scope_init_root(sm_runtime_root(runtime), runtime, runtime->guests);
     if (!options->no_overflow_handler) (void)sm_overflow_install(describe_task);
 
     r = init_workers(runtime);
@@ -299,7 +299,8 @@ void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_sta
     sm_stack_stats_read(&stacks);
     struct seam_runtime_stats stats = {
             .workers = runtime->worker_count,
-            .tasks_spawned = sm_load_relaxed(&runtime->spawned_outside),
+            .tasks_spawned = sm_load_relaxed(&runtime->spawned_outside)
+                    + sm_scope_count_calls(sm_runtime_root(runtime)),
             .handovers = sm_load_relaxed(&runtime->handovers),
             .stack_guard = guards[stacks.mode],
             .poller = "epoll",

@@ -47,8 +47,9 @@ struct sm_monitor {
 
 struct seam_runtime {
     struct seam_scope root;
-    _Atomic(uint32_t) state;  /* enum sm_runtime_state */
-    _Atomic(uint32_t) ending; /* threads leave */
+    struct sm_guests guests[SM_GUEST_SHARES]; /* the root's */
+    _Atomic(uint32_t) state;                  /* enum sm_runtime_state */
+    _Atomic(uint32_t) ending;                 /* threads leave */
     struct sm_worker *workers;
     uint32_t worker_count;
     bool is_current_thread;

@@ -318,12 +318,17 @@ void sm_worker_wake(struct sm_worker *worker)
     sm_poller_wake(&worker->poller);
 }
 
+void sm_worker_deliver(struct sm_worker *worker, struct sm_task *task)
+{
+    sm_inbox_push(&worker->inbox, task);
+    sm_worker_wake(worker);
+}
+
 void sm_worker_send(struct sm_worker *worker, struct sm_task *task)
 {
     /* Until it is pushed, the task keeps the runtime from ending; from then on, this count does. */
     (void)sm_add_relaxed(&worker->senders, 1); /* relaxed: published by the push */
-    sm_inbox_push(&worker->inbox, task);
-    sm_worker_wake(worker);
+    sm_worker_deliver(worker, task);
     /* acq_rel: pairs with the acquire in sm_worker_fini(). It is our last touch. */
     (void)sm_sub_acq_rel(&worker->senders, 1);
 }

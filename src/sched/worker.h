@@ -108,6 +108,9 @@ void sm_worker_let_go(struct sm_worker *worker, struct sm_thread *thread);
 /* Give a task that has not begun to this worker; or one that has, which it is bound to. Any thread.*/
 void sm_worker_send(struct sm_worker *worker, struct sm_task *task);
 
+/* The same by somebody who keeps the runtime from ending meanwhile. */
+void sm_worker_deliver(struct sm_worker *worker, struct sm_task *task);
+
 /* Queue a task that has not begun. The holder only. */
 void sm_worker_push_fresh(struct sm_worker *worker, struct sm_task *task);
 

@@ -9,6 +9,7 @@
 #include "seam/time.h"
 
 #include "sched/runtime.h"
+#include "sync/inside.h"
 #include "task/scope.h"
 #include "task/wait.h"
 
@@ -21,21 +22,31 @@ struct plan {
     struct sm_scope *home;
     uint8_t stack_class;
     bool has_handle;
+    bool is_framed;
 };
 
+/* Promises are fetched by the handful: with each alone, threads that call at once would meet. */
+enum { CREDITS_FETCHED = 16 };
+
 /* The promise of a stack, from the worker whose role we hold or from the process; and back. */
-static bool take_credit(struct sm_worker *own, unsigned stack_class)
+static bool take_credit(struct sm_thread *thread, struct sm_worker *own, unsigned stack_class)
 {
     if (own != NULL) return sm_worker_take_credit(own, stack_class);
-    return sm_stack_reserve((enum sm_stack_class)stack_class, 1) == 1;
+    uint8_t *credits = &thread->stack_credits[stack_class];
+    if (*credits == 0) {
+        *credits = (uint8_t)sm_stack_reserve((enum sm_stack_class)stack_class, CREDITS_FETCHED);
+    }
+    if (*credits == 0) return false;
+    (*credits)--;
+    return true;
 }
 
-static void return_credit(struct sm_worker *own, unsigned stack_class)
+static void return_credit(struct sm_thread *thread, struct sm_worker *own, unsigned stack_class)
 {
     if (own != NULL) {
         own->stacks[stack_class].credits++;
     } else {
-        sm_stack_unreserve((enum sm_stack_class)stack_class, 1);
+        thread->stack_credits[stack_class]++; /* it came from there */
     }
 }
 
@@ -73,16 +84,8 @@ static int admit(struct sm_scope *scope, struct sm_task *task)
     return r;
 }
 
-/* A task that can be queued: with a header, the promise of a stack, and a place in its scope. */
-static int make(struct sm_thread *thread, struct sm_worker *own, const struct plan *plan,
-        struct sm_task **out_task)
+static void init_header(struct sm_task *task, const struct plan *plan)
 {
-    if (!take_credit(own, plan->stack_class)) return -ENOMEM;
-    struct sm_task *task = sm_task_alloc(thread);
-    if (task == NULL) {
-        return_credit(own, plan->stack_class);
-        return -ENOMEM;
-    }
     *task = (struct sm_task){
             .party = {.depth = 1, .scope_depth = 1, .scope = plan->home, .is_task = true},
             .fn = plan->fn,
@@ -92,11 +95,25 @@ static int make(struct sm_thread *thread, struct sm_worker *own, const struct pl
             .home = plan->home,
             .stack_class = plan->stack_class,
             .has_handle = plan->has_handle,
+            .is_framed = plan->is_framed,
     };
+}
+
+/* A task that can be queued: with a header, the promise of a stack, and a place in its scope. */
+static int make(struct sm_thread *thread, struct sm_worker *own, const struct plan *plan,
+        struct sm_task **out_task)
+{
+    if (!take_credit(thread, own, plan->stack_class)) return -ENOMEM;
+    struct sm_task *task = sm_task_alloc(thread);
+    if (task == NULL) {
+        return_credit(thread, own, plan->stack_class);
+        return -ENOMEM;
+    }
+    init_header(task, plan);
     int r = admit(plan->home, task);
     if (r < 0) {
         sm_task_dispose(task, thread);
-        return_credit(own, plan->stack_class);
+        return_credit(thread, own, plan->stack_class);
         return r;
     }
     *out_task = task;
@@ -120,6 +137,31 @@ static int spawn(struct sm_thread *thread, const struct plan *plan, seam_task **
         (void)sm_add_relaxed(&runtime->spawned_outside, 1);
         sm_worker_send(sm_runtime_choose_worker(runtime), task);
     }
+    return 0;
+}
+
+int sm_scope_begin_with_task(struct sm_thread *thread, struct sm_scope *scope,
+        seam_runtime *runtime, int64_t deadline_ns, struct sm_task *task, seam_fn *fn, void *arg,
+        const char *name, const void *spawned_at)
+{
+    const struct plan plan = {
+            .fn = fn,
+            .arg = arg,
+            .name = name,
+            .spawned_at = spawned_at,
+            .home = scope,
+            .stack_class = runtime->stack_class,
+            .is_framed = true,
+    };
+    if (!take_credit(thread, NULL, plan.stack_class)) return -ENOMEM;
+    init_header(task, &plan);
+    int r = sm_scope_begin(thread, scope, runtime, deadline_ns, task);
+    if (r < 0) {
+        return_credit(thread, NULL, plan.stack_class);
+        return r;
+    }
+    /* The runtime does not end before its guest's scope does. */
+    sm_worker_deliver(sm_runtime_choose_worker(runtime), task);
     return 0;
 }
 

@@ -80,6 +80,7 @@ void sm_task_finish(struct sm_task *task)
 {
     struct sm_scope *home = task->home;
     bool has_handle = task->has_handle;
+    bool is_framed = task->is_framed;
     struct sm_party *joiner = NULL;
     struct sm_party *ender = NULL;
 
@@ -94,7 +95,7 @@ void sm_task_finish(struct sm_task *task)
     sm_unlock(&home->lock);
 
     /* If it has a handle, a joiner may have freed it by now. */
-    if (!has_handle) sm_task_dispose(task, sm_thread_self());
+    if (!has_handle && !is_framed) sm_task_dispose(task, sm_thread_self());
     if (joiner != NULL) sm_party_complete(joiner, 0);
     if (ender != NULL) sm_party_complete(ender, 0);
 }

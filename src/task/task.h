@@ -56,6 +56,7 @@ struct sm_task {
     uint8_t stage;          /* enum sm_task_stage; of whoever runs it */
     uint8_t stack_class;    /* enum sm_stack_class */
     bool has_handle;        /* somebody may join it */
+    bool is_framed;         /* the header is in the frame of whoever waits for the end of home */
     bool has_finished;      /* for joiners; under home's lock */
 };
 
