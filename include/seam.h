@@ -11,6 +11,7 @@
 #include "seam/chan.h"
 #include "seam/cross.h"
 #include "seam/errno.h"
+#include "seam/jobs.h"
 #include "seam/net.h"
 #include "seam/runtime.h"
 #include "seam/scope.h"

@@ -79,7 +79,7 @@ SEAM_SUSPENDS static int call_as_thread(void *arg)
 SEAM_SUSPENDS static int call_from_pool(const struct indirect *call)
 {
     int result = 0;
-    int r = seam_block(call_as_thread, sm_drop_const(call), &result, SEAM_FOREVER);
+    int r = seam_block(NULL, call_as_thread, sm_drop_const(call), &result, SEAM_FOREVER);
     return r < 0 ? r : result;
 }
 
@@ -143,7 +143,7 @@ SEAM_SUSPENDS static int call_owned_as_thread(void *arg)
 SEAM_SUSPENDS static int call_owned_from_pool(const struct indirect_owned *owned)
 {
     int result = 0;
-    int r = seam_block(call_owned_as_thread, sm_drop_const(owned), &result, SEAM_FOREVER);
+    int r = seam_block(NULL, call_owned_as_thread, sm_drop_const(owned), &result, SEAM_FOREVER);
     if (r == 0) return result;
     owned->destroy(owned->call.arg, -ECANCELED);
     return r;

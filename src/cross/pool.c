@@ -11,6 +11,8 @@
 #include "task/thread.h"
 #include "time/clock.h"
 
+enum { SM_JOB_CLASSES = SEAM_JOBS_CPU + 1 };
+
 enum { SPINS_MIN = 8, SPINS_MAX = 1024 };
 
 /* What a free thread's word says. */
@@ -27,12 +29,13 @@ struct pool_thread {
 struct sm_pool {
     seam_runtime *runtime;
     uint32_t threads_max;
+    struct seam_job_class classes[SM_JOB_CLASSES];
     struct sm_lock lock; /* everything below */
     struct sm_list line; /* struct sm_job; empty while a thread is free */
     struct sm_list free; /* struct pool_thread, latest first: its caches are warm */
     uint32_t thread_count;
     bool is_ending;
-    bool is_orphan; /* nobody waits for the threads any more: the last one frees */
+    bool is_orphan; /* nobody waits for the threads any more: the last one lets the runtime go */
     pthread_t *threads;
     _Atomic(uint32_t) live; /* threads that have not left; written under the lock; a futex */
 };
@@ -47,6 +50,9 @@ int sm_pool_new(seam_runtime *runtime, uint32_t threads_max, struct sm_pool **ou
         return -ENOMEM;
     }
     *pool = (struct sm_pool){.runtime = runtime, .threads_max = threads_max, .threads = threads};
+    for (int i = 0; i < SM_JOB_CLASSES; i++) {
+        pool->classes[i].runtime = runtime;
+    }
     sm_list_init(&pool->line);
     sm_list_init(&pool->free);
     *out_pool = pool;
@@ -126,14 +132,11 @@ static void leave(struct sm_pool *pool)
     sm_lock(&pool->lock);
     uint32_t left = sm_load_relaxed(&pool->live) - 1; /* relaxed: under the lock */
     sm_store_relaxed(&pool->live, left);              /* relaxed: the ender takes the lock, too */
-    bool frees = left == 0 && pool->is_orphan;
-    /* The ender joins us before it frees the pool: we may touch it until we return. */
+    bool is_last_orphan = left == 0 && pool->is_orphan;
+    /* The ender joins us before it goes on: we may touch the pool until we return. */
     if (!pool->is_orphan) sm_os.futex_wake(&pool->live, 1);
     sm_unlock(&pool->lock);
-    if (!frees) return;
-    sm_runtime_unref(pool->runtime);
-    free(pool->threads);
-    free(pool);
+    if (is_last_orphan) sm_runtime_unref(pool->runtime);
 }
 
 static void *pool_main(void *arg)
@@ -184,7 +187,7 @@ int sm_pool_submit(struct sm_pool *pool, struct sm_job *job, bool only_if_free)
     sm_lock(&pool->lock);
     struct sm_list *link = sm_list_first(&pool->free);
     if (link == NULL) {
-        int r = line_up(pool, job, only_if_free);
+        int r = pool->is_ending ? -ESHUTDOWN : line_up(pool, job, only_if_free);
         sm_unlock(&pool->lock);
         return r;
     }
@@ -230,7 +233,6 @@ static void call_all(struct sm_pool *pool)
 
 uint32_t sm_pool_end(struct sm_pool *pool, int64_t deadline_ns)
 {
-    if (pool == NULL) return 0;
     sm_lock(&pool->lock);
     call_all(pool);
     sm_unlock(&pool->lock);
@@ -249,16 +251,27 @@ uint32_t sm_pool_end(struct sm_pool *pool, int64_t deadline_ns)
     left = sm_load_relaxed(&pool->live); /* relaxed: under the lock */
     pool->is_orphan = left > 0;
     if (left > 0) sm_runtime_ref(pool->runtime);
-    for (uint32_t i = 0; left > 0 && i < pool->thread_count; i++) {
-        (void)pthread_detach(pool->threads[i]);
-    }
+    uint32_t thread_count = pool->thread_count;
+    pool->thread_count = left;
     sm_unlock(&pool->lock);
-    if (left > 0) return left;
-
-    for (uint32_t i = 0; i < pool->thread_count; i++) {
-        (void)pthread_join(pool->threads[i], NULL);
+    for (uint32_t i = 0; i < thread_count; i++) {
+        (void)(left > 0 ? pthread_detach(pool->threads[i]) : pthread_join(pool->threads[i], NULL));
     }
+    return left;
+}
+
+void sm_pool_free(struct sm_pool *pool)
+{
     free(pool->threads);
     free(pool);
-    return 0;
+}
+
+struct seam_job_class *sm_pool_class(struct sm_pool *pool, enum seam_jobs which)
+{
+    return &pool->classes[which];
+}
+
+seam_job_class *seam_runtime_jobs(seam_runtime *runtime, enum seam_jobs which)
+{
+    return sm_pool_class(runtime->pool, which);
 }

@@ -31,6 +31,7 @@ static int build(const struct seam_options *options, bool drive, seam_runtime **
     uint32_t blockers_max = options != NULL ? options->blockers_max : 0;
     runtime->grace_ns = options != NULL ? options->grace_ns : 0;
     if (runtime->grace_ns == 0) runtime->grace_ns = GRACE_DEFAULT_NS;
+    runtime->free_pool = sm_pool_free;
     r = sm_pool_new(runtime, blockers_max != 0 ? blockers_max : BLOCKERS_DEFAULT, &runtime->pool);
     if (r < 0) {
         sm_runtime_discard(runtime);
@@ -88,16 +89,6 @@ static int wait_until_empty(struct sm_thread *thread, seam_runtime *runtime, int
     return r;
 }
 
-/* Who reads the figures must not meet the pool when it goes. */
-static struct sm_pool *withdraw_pool(seam_runtime *runtime)
-{
-    sm_lock(&runtime->lock);
-    struct sm_pool *pool = runtime->pool;
-    runtime->pool = NULL;
-    sm_unlock(&runtime->lock);
-    return pool;
-}
-
 /* With the stop mutex held: nobody else is here. */
 static int stop_alone(seam_runtime *runtime, int64_t deadline_ns)
 {
@@ -110,7 +101,7 @@ static int stop_alone(seam_runtime *runtime, int64_t deadline_ns)
         r = wait_until_empty(thread, runtime, deadline_ns);
         if (r == 0) {
             sm_scope_dispose_finished(sm_runtime_root(runtime));
-            (void)sm_pool_end(withdraw_pool(runtime), seam_after(runtime->grace_ns));
+            (void)sm_pool_end(runtime->pool, seam_after(runtime->grace_ns));
             sm_runtime_end(runtime);
         }
     }
@@ -143,7 +134,7 @@ int seam_runtime_stop(seam_runtime *runtime, int64_t deadline_ns)
         /* Threads are joined, and perhaps tasks driven: not on a worker's thread. */
         struct stop stop = {.runtime = runtime, .deadline_ns = deadline_ns};
         int result = 0;
-        int r = seam_block(stop_as_thread, &stop, &result, SEAM_FOREVER);
+        int r = seam_block(NULL, stop_as_thread, &stop, &result, SEAM_FOREVER);
         return r < 0 ? r : result;
     }
     int r = seam_mutex_lock(&runtime->stop_mutex, deadline_ns);
@@ -191,7 +182,7 @@ int seam_run(const struct seam_options *options, seam_fn *fn, void *arg)
 {
     struct run run = {.options = options, .fn = fn, .arg = arg};
     int result = 0;
-    int r = seam_block(run_as_thread, &run, &result, SEAM_FOREVER);
+    int r = seam_block(NULL, run_as_thread, &run, &result, SEAM_FOREVER);
     return r < 0 ? r : result;
 }
 
@@ -275,7 +266,5 @@ void seam_runtime_stats_read(seam_runtime *runtime, struct seam_runtime_stats *o
     /* The locks may have been held when the parent forked. */
     if (sm_os_is_forked_child()) return;
     sm_runtime_stats_read(runtime, out_stats);
-    sm_lock(&runtime->lock);
-    out_stats->blockers = runtime->pool != NULL ? sm_pool_thread_count(runtime->pool) : 0;
-    sm_unlock(&runtime->lock);
+    out_stats->blockers = sm_pool_thread_count(runtime->pool);
 }

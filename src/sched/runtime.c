@@ -287,6 +287,7 @@ void sm_runtime_unref(struct seam_runtime *runtime)
 {
     /* acq_rel: pairs with itself: the last one sees what the others did. */
     if (sm_sub_acq_rel(&runtime->refs, 1) != 1) return;
+    if (runtime->pool != NULL) runtime->free_pool(runtime->pool);
     sm_os.unmap(runtime->workers, sizeof *runtime->workers * (size_t)runtime->worker_count);
     free(runtime->threads);
     free(runtime);

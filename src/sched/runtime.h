@@ -71,7 +71,8 @@ struct seam_runtime {
     uint32_t thread_count;
     pthread_t *threads;
     struct sm_monitor monitor;
-    struct sm_pool *pool;         /* cross/pool.h; goes, under lock, when the runtime stops */
+    struct sm_pool *pool; /* cross/pool.h; ends when the runtime stops, goes with it */
+    void (*free_pool)(struct sm_pool *pool);
     struct seam_mutex stop_mutex; /* one stops it at a time */
     int64_t grace_ns;
     _Atomic(uint32_t) refs; /* the user, and threads that were left to themselves */

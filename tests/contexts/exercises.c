@@ -96,7 +96,7 @@ static int call_block(struct things *things)
 {
     (void)things;
     int runs = 0;
-    int r = seam_block(count_run, &runs, NULL, SEAM_FOREVER);
+    int r = seam_block(NULL, count_run, &runs, NULL, SEAM_FOREVER);
     return check_run_once(r, runs);
 }
 
@@ -106,7 +106,7 @@ static int call_block_owned(struct things *things)
     check_leaves_a_runtime(); /* from a plain thread: the default one */
     struct owned owned = {};
     return check_owned(
-            seam_block_owned(count_run, &owned, count_destroyed, NULL, SEAM_FOREVER), &owned);
+            seam_block_owned(NULL, count_run, &owned, count_destroyed, NULL, SEAM_FOREVER), &owned);
 }
 
 /* ---- errno.h, time.h ---- */
@@ -245,6 +245,12 @@ static int call_runtime_default(struct things *things)
 static int call_runtime_root(struct things *things)
 {
     CHECK(seam_runtime_root(things->runtime) != NULL);
+    return 0;
+}
+
+static int call_runtime_jobs(struct things *things)
+{
+    CHECK(seam_runtime_jobs(things->runtime, SEAM_JOBS_FILES) != NULL);
     return 0;
 }
 
@@ -459,6 +465,7 @@ static const struct exercise exercises[] = {
         {"seam_runtime_free", NULL, call_runtime_free, NULL},
         {"seam_runtime_new", NULL, call_runtime_new, NULL},
         {"seam_runtime_poll", NULL, call_runtime_poll, NULL},
+        {"seam_runtime_jobs", NULL, call_runtime_jobs, NULL},
         {"seam_runtime_root", NULL, call_runtime_root, NULL},
         {"seam_runtime_stats_read", NULL, call_runtime_stats_read, NULL},
         {"seam_runtime_stop", NULL, call_runtime_stop, NULL},

@@ -61,6 +61,7 @@
     ROW(seam_runtime_default,    OK  , OK  , OK  , OK  , OK  , OK  , OK  , SHUT, DEAD, DEAD) \
     ROW(seam_runtime_fd,         E_OK, E_OK, E_OK, E_OK, E_OK, E_OK, E_SHUT, INVA, OPEN, OPEN) \
     ROW(seam_runtime_free,       OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
+    ROW(seam_runtime_jobs,       OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
     ROW(seam_runtime_new,        OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , DEAD, DEAD) \
     ROW(seam_runtime_poll,       E_DLCK, E_OK, E_OK, E_BUSY, E_DLCK, E_DLCK, E_SHUT, INVA, E_DEAD, E_DEAD) \
     ROW(seam_runtime_root,       OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \

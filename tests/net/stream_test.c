@@ -92,7 +92,7 @@ static SEAM_SUSPENDS int transfer_mixed(void *arg)
 
     CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
     CHECK_OK(seam_spawn(&scope, write_stamped, &made.server, NULL, NULL));
-    CHECK_OK(seam_block(read_stamped, &made.client, NULL, in_time()));
+    CHECK_OK(seam_block(NULL, read_stamped, &made.client, NULL, in_time()));
     CHECK_OK(seam_scope_end(&scope));
     close_connection(&made);
     return 0;
