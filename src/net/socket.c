@@ -68,6 +68,18 @@ static int try_accept(int fd, struct sockaddr *out_address, socklen_t *inout_len
     }
 }
 
+/* Where nobody ever connects nothing would end the wait. */
+static int check_listens(const struct sm_fd_use *use)
+{
+    /* relaxed: a kind that changes under a call in progress is the caller's race. */
+    if (sm_load_relaxed(&use->entry->kind) == SM_FD_LISTENER) return 0;
+
+    int listens = 0;
+    socklen_t len = sizeof listens;
+    if (getsockopt(use->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0) return sm_neg_errno();
+    return listens != 0 ? 0 : -EINVAL;
+}
+
 /* A listener that was opened elsewhere may be in blocking mode: ask first. If another process then
  * is faster to accept, we block until the next connection; who shares listeners makes them
  * nonblocking. */
@@ -107,6 +119,7 @@ static int accept_one(
 {
     struct sm_fd_use use;
     int r = sm_fd_get(fd, &use);
+    if (r == 0) r = check_listens(&use);
     socklen_t room = inout_len != NULL ? *inout_len : 0;
     while (r == 0) {
         if (sm_party_is_cancelled(sm_thread_party(sm_thread_self()))) return -ECANCELED;
