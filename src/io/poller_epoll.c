@@ -114,6 +114,7 @@ static unsigned readiness_of(uint32_t events)
     if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) ready |= SM_FD_WRITABLE;
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) ready |= SM_FD_READ_END;
     if ((events & (EPOLLHUP | EPOLLERR)) != 0) ready |= SM_FD_WRITE_END;
+    if ((events & EPOLLPRI) != 0) ready |= SM_FD_URGENT;
     return ready;
 }
 
@@ -149,7 +150,7 @@ void sm_poller_arm(struct sm_poller *poller, int64_t deadline_ns)
 int sm_poller_add(struct sm_poller *poller, int fd, uint32_t generation)
 {
     struct epoll_event event = {
-            .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+            .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
             .data.u64 = cookie_of(fd, generation),
     };
     int r = epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, fd, &event);
