@@ -41,6 +41,7 @@ struct sm_pool;
 struct sm_monitor {
     pthread_t thread;
     bool has_thread;          /* under the runtime's lock once others know it */
+    struct sighting *seen;    /* its notes, one for each worker; see sched/monitor.c */
     _Atomic(uint32_t) signal; /* futex */
     _Atomic(uint32_t) sleeps; /* until a worker wakes up */
 };

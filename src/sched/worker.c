@@ -49,7 +49,7 @@ int sm_worker_init(struct sm_worker *worker, struct seam_runtime *runtime, uint3
             .random = index * 2654435761u + 1,
             .clock_heap = {.wake = wake_for_clock, .has_events = has_events_for_clock},
     };
-    int r = sm_poller_init(&worker->poller);
+    int r = sm_poller_init(&worker->poller, runtime->is_current_thread);
     if (r < 0) return r;
     worker->poller.is_driven = runtime->is_driven && index == 0;
 
@@ -533,7 +533,7 @@ bool sm_worker_run_some(struct sm_thread *thread, int64_t limit_ns)
 void sm_worker_rest(struct sm_worker *worker)
 {
     int64_t next_ns = sm_load_relaxed(&worker->timers.next_ns); /* relaxed: we hold the role */
-    (void)sm_poller_arm(&worker->poller, next_ns);
+    sm_poller_arm(&worker->poller, next_ns);
     /* seq_cst: pairs with the seq_cst load in sm_worker_wake(), as in sleep_in_poller(). */
     sm_store_seq_cst(&worker->is_sleeping, 1);
     bool has_more = !sm_inbox_is_empty(&worker->inbox) || sm_fifo_peek(&worker->fifo) != NULL

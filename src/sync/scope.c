@@ -134,6 +134,7 @@ int seam_cancelled(void)
 {
     struct sm_thread *thread = sm_enter();
     if (thread == NULL) return 0;
+    if (thread->task == NULL) sm_wait_fire_own_timers(&thread->party);
     int r = sm_party_is_cancelled(sm_thread_party(thread)) ? -ECANCELED : 0;
     sm_leave();
     return r;

@@ -150,6 +150,15 @@ static void fire_own_timer(const struct sm_party *party, int64_t now_ns)
     if (own != NULL && own->deadline_ns <= now_ns && sm_timer_remove(own)) own->fire(own);
 }
 
+void sm_wait_fire_own_timers(const struct sm_party *party)
+{
+    const struct sm_timer *own = NULL;
+    /* What has fired, here or elsewhere, has cancelled its scope and is not found again. */
+    while ((own = first_own_timer(party)) != NULL && own->deadline_ns <= sm_now_ns()) {
+        fire_own_timer(party, own->deadline_ns);
+    }
+}
+
 static void sleep_in_futex(struct sm_thread *thread, const struct sm_wait *wait)
 {
     struct sm_party *party = &thread->party;

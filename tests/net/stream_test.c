@@ -240,6 +240,45 @@ static SEAM_SUSPENDS int be_refused(void *unused)
     return 0;
 }
 
+static SEAM_SUSPENDS int accept_from_others(void *unused)
+{
+    (void)unused;
+    struct connection made = open_connection("127.0.0.1");
+    int pair[2];
+    int ends[2];
+    pair_of(SOCK_DGRAM, pair);
+    CHECK_OK(pipe2(ends, O_CLOEXEC));
+    int file = (int)CHECK_OK(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+    int unbound = (int)CHECK_OK(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const struct {
+        int fd;
+        int error;
+    } others[] = {
+            {made.server, -EINVAL},
+            {unbound, -EINVAL},
+            {pair[0], -EINVAL},
+            {ends[0], -ENOTSOCK},
+            {file, -ENOTSOCK},
+    };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        CHECK_EQ(seam_accept(others[i].fd, NULL, NULL, in_time()), others[i].error);
+        CHECK_EQ(seam_accept(others[i].fd, NULL, NULL, SEAM_NOW), others[i].error);
+    }
+    CHECK_OK(seam_close(file));
+    CHECK_OK(seam_close(unbound));
+    close_both(pair);
+    close_both(ends);
+    close_connection(&made);
+    return 0;
+}
+
+TEST(what_does_not_listen_accepts_nobody)
+{
+    run_in_each(accept_from_others, NULL);
+    CHECK_OK(accept_from_others(NULL));
+    check_leaves_a_runtime(); /* no: the descriptor by which this thread waits */
+}
+
 TEST(a_refused_connection_leaves_nothing_open)
 {
     run_in_each(be_refused, NULL);
