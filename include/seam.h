@@ -14,6 +14,7 @@
 #include "seam/net.h"
 #include "seam/runtime.h"
 #include "seam/scope.h"
+#include "seam/stop.h"
 #include "seam/sync.h"
 #include "seam/task.h"
 #include "seam/time.h"
