@@ -15,6 +15,7 @@
 #include "seam/net.h"
 #include "seam/runtime.h"
 #include "seam/scope.h"
+#include "seam/stop.h"
 #include "seam/sync.h"
 #include "seam/task.h"
 #include "seam/time.h"

@@ -22,6 +22,7 @@ extern "C" {
 #endif
 
 struct seam_scope;
+struct seam_stop_report;
 
 /** Which tasks an idle worker may take from a busy one. */
 enum seam_steal {
@@ -109,16 +110,22 @@ SEAM_API SEAM_SUSPENDS int seam_run(const struct seam_options *options, seam_fn 
 SEAM_API int seam_runtime_new(const struct seam_options *options, seam_runtime **out_runtime);
 
 /**
- * seam_runtime_stop() - Cancel every task of a runtime, and wait for them and for its threads.
+ * seam_runtime_stop() - Cancel every task of a runtime, wait for them and for its threads, and say
+ * who is left.
  *
  * @runtime:     NULL is fine and does nothing
+ * @out_report:  receives what became of whom (seam/stop.h), whatever is returned: all zero where
+ *               nothing was waited for; NULL if nobody reads it
  * @deadline_ns: how long to wait for the tasks
  *
- * From the first call on, starting anything in @runtime fails with -ESHUTDOWN; tasks that run see
- * -ECANCELED at their next wait. Stopping again, or from several places at once, is fine. The
- * handle stays valid, for calls that fail politely, until seam_runtime_free(). Jobs that
- * seam_block_owned() abandoned are waited for as options.grace_ns says, and then left to end by
- * themselves.
+ * In this order: nothing can be started in @runtime any more, that fails with -ESHUTDOWN; the root
+ * scope is cancelled, so that tasks see -ECANCELED at their next wait; whoever runs is waited for;
+ * what can be interrupted is, once options.grace_ns have passed; and when the deadline passes,
+ * whoever is left is reported. Jobs that seam_block_owned() abandoned are waited for as
+ * options.grace_ns says, then reported, and left to end by themselves.
+ *
+ * Stopping again, or from several places at once, is fine. The handle stays valid, for calls that
+ * fail politely, until seam_runtime_free().
  *
  * Return: 0 when all tasks have ended, or
  *   -ETIMEDOUT   tasks are still running; the runtime is stopping, call again to wait longer
@@ -133,7 +140,8 @@ SEAM_API int seam_runtime_new(const struct seam_options *options, seam_runtime *
  * Thread-safe: yes.
  * Since: 0.1
  */
-SEAM_API SEAM_SUSPENDS int seam_runtime_stop(seam_runtime *runtime, int64_t deadline_ns);
+SEAM_API SEAM_SUSPENDS int seam_runtime_stop(
+        seam_runtime *runtime, struct seam_stop_report *out_report, int64_t deadline_ns);
 
 /**
  * seam_runtime_free() - Give the memory of a stopped runtime back.

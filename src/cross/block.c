@@ -56,7 +56,7 @@ static int block_there(
         if (refused < 0) return refused;
     }
     struct block block = {
-            .job = {.run = run_block},
+            .job = {.run = run_block, .fn = fn},
             .service = {.fn = fn, .arg = arg},
             .runtime = runtime,
     };
@@ -122,8 +122,9 @@ static int submit_owned(struct sm_owned *owned, seam_runtime *runtime)
 {
     struct owned_block *block = malloc(sizeof *block);
     if (block == NULL) return -ENOMEM;
-    *block = (struct owned_block){
-            .job = {.run = run_owned_block}, .owned = owned, .runtime = runtime};
+    *block = (struct owned_block){.job = {.run = run_owned_block, .fn = owned->service.fn},
+            .owned = owned,
+            .runtime = runtime};
     int r = sm_runtime_is_open(runtime) ? 0 : -ESHUTDOWN;
     if (r == 0) r = sm_pool_submit(runtime->pool, &block->job, false);
     if (r < 0) free(block);

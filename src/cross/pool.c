@@ -24,6 +24,9 @@ struct pool_thread {
     _Atomic(uint32_t) word;
     struct sm_job *job; /* given with CALLED; NULL: look again */
     unsigned spins_max;
+    struct sm_list in_pool; /* pool->all; this and the rest under the lock */
+    bool is_running;
+    struct sm_running_job running;
 };
 
 struct sm_pool {
@@ -33,6 +36,7 @@ struct sm_pool {
     struct sm_lock lock; /* everything below */
     struct sm_list line; /* struct sm_job; empty while a thread is free */
     struct sm_list free; /* struct pool_thread, latest first: its caches are warm */
+    struct sm_list all;  /* struct pool_thread */
     uint32_t thread_count;
     bool is_ending;
     bool is_orphan; /* nobody waits for the threads any more: the last one lets the runtime go */
@@ -55,6 +59,7 @@ int sm_pool_new(seam_runtime *runtime, uint32_t threads_max, struct sm_pool **ou
     }
     sm_list_init(&pool->line);
     sm_list_init(&pool->free);
+    sm_list_init(&pool->all);
     *out_pool = pool;
     return 0;
 }
@@ -98,14 +103,23 @@ static void call_thread(struct pool_thread *thread)
     }
 }
 
+/* thread will run job. Under the lock. */
+static void give(struct pool_thread *thread, struct sm_job *job)
+{
+    job->state = SM_JOB_RUNNING;
+    thread->is_running = true;
+    thread->running.fn = job->fn;
+    thread->running.since_ns = sm_now_ns();
+}
+
 /* The next job of the line, or NULL. Under the lock. */
-static struct sm_job *take_from_line(struct sm_pool *pool)
+static struct sm_job *take_from_line(struct sm_pool *pool, struct pool_thread *self)
 {
     struct sm_list *link = sm_list_first(&pool->line);
     if (link == NULL) return NULL;
     sm_list_remove(link);
     struct sm_job *job = sm_container_of(link, struct sm_job, link);
-    job->state = SM_JOB_RUNNING;
+    give(self, job);
     return job;
 }
 
@@ -113,7 +127,8 @@ static struct sm_job *take_from_line(struct sm_pool *pool)
 static struct sm_job *next_job(struct sm_pool *pool, struct pool_thread *self)
 {
     sm_lock(&pool->lock);
-    struct sm_job *job = take_from_line(pool);
+    self->is_running = false;
+    struct sm_job *job = take_from_line(pool, self);
     if (job != NULL || pool->is_ending) {
         sm_unlock(&pool->lock);
         return job;
@@ -127,9 +142,17 @@ static struct sm_job *next_job(struct sm_pool *pool, struct pool_thread *self)
     return self->job;
 }
 
-static void leave(struct sm_pool *pool)
+static void arrive(struct sm_pool *pool, struct pool_thread *self)
 {
     sm_lock(&pool->lock);
+    sm_list_push_back(&pool->all, &self->in_pool);
+    sm_unlock(&pool->lock);
+}
+
+static void leave(struct sm_pool *pool, struct pool_thread *self)
+{
+    sm_lock(&pool->lock);
+    sm_list_remove(&self->in_pool);
     uint32_t left = sm_load_relaxed(&pool->live) - 1; /* relaxed: under the lock */
     sm_store_relaxed(&pool->live, left);              /* relaxed: the ender takes the lock, too */
     bool is_last_orphan = left == 0 && pool->is_orphan;
@@ -147,13 +170,14 @@ static void *pool_main(void *arg)
     sm_os_thread_name(name);
     sm_thread_self()->pool_of = pool->runtime;
 
-    struct pool_thread self = {.spins_max = SPINS_MAX};
+    struct pool_thread self = {.spins_max = SPINS_MAX, .running.tid = sm_os_thread_id()};
+    arrive(pool, &self);
     struct sm_job *job = NULL;
     while ((job = next_job(pool, &self)) != NULL) {
         job->run(job);
     }
     sm_clock_idle();
-    leave(pool);
+    leave(pool, &self);
     return NULL;
 }
 
@@ -193,7 +217,7 @@ int sm_pool_submit(struct sm_pool *pool, struct sm_job *job, bool only_if_free)
     }
     struct pool_thread *thread = sm_container_of(link, struct pool_thread, link);
     sm_list_remove(link);
-    job->state = SM_JOB_RUNNING;
+    give(thread, job);
     thread->job = job;
     sm_unlock(&pool->lock);
     call_thread(thread);
@@ -220,6 +244,46 @@ uint32_t sm_pool_thread_count(struct sm_pool *pool)
     return count;
 }
 
+/* Under the lock. */
+static void visit_running(const struct sm_pool *pool, sm_pool_visit_fn *visit, void *arg)
+{
+    for (struct sm_list *link = pool->all.next; link != &pool->all; link = link->next) {
+        const struct pool_thread *thread = sm_container_of(link, struct pool_thread, in_pool);
+        if (thread->is_running) visit(arg, &thread->running);
+    }
+}
+
+void sm_pool_each_running(struct sm_pool *pool, sm_pool_visit_fn *visit, void *arg)
+{
+    sm_lock(&pool->lock);
+    visit_running(pool, visit, arg);
+    sm_unlock(&pool->lock);
+}
+
+static void count_one(void *arg, const struct sm_running_job *job)
+{
+    (void)job;
+    (*(uint32_t *)arg)++;
+}
+
+uint32_t sm_pool_job_count(struct sm_pool *pool)
+{
+    uint32_t count = 0;
+    sm_lock(&pool->lock);
+    visit_running(pool, count_one, &count);
+    for (struct sm_list *link = pool->line.next; link != &pool->line; link = link->next) {
+        count++;
+    }
+    sm_unlock(&pool->lock);
+    return count;
+}
+
+uint32_t sm_pool_interrupt(struct sm_pool *pool)
+{
+    (void)pool;
+    return 0;
+}
+
 /* Under the lock: call those who wait for a job; there will be none. */
 static void call_all(struct sm_pool *pool)
 {
@@ -231,7 +295,7 @@ static void call_all(struct sm_pool *pool)
     }
 }
 
-uint32_t sm_pool_end(struct sm_pool *pool, int64_t deadline_ns)
+uint32_t sm_pool_end(struct sm_pool *pool, int64_t deadline_ns, sm_pool_visit_fn *visit, void *arg)
 {
     sm_lock(&pool->lock);
     call_all(pool);
@@ -253,6 +317,7 @@ uint32_t sm_pool_end(struct sm_pool *pool, int64_t deadline_ns)
     if (left > 0) sm_runtime_ref(pool->runtime);
     uint32_t thread_count = pool->thread_count;
     pool->thread_count = left;
+    if (left > 0 && visit != NULL) visit_running(pool, visit, arg);
     sm_unlock(&pool->lock);
     for (uint32_t i = 0; i < thread_count; i++) {
         (void)(left > 0 ? pthread_detach(pool->threads[i]) : pthread_join(pool->threads[i], NULL));

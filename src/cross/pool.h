@@ -36,6 +36,7 @@ struct sm_job {
     enum sm_job_state state;
     void (*run)(struct sm_job *job); /* on the pool's thread, outside the lock; the job may be gone
                                       * when it returns */
+    seam_fn *fn;                     /* what it is for, for reports; may be NULL */
 };
 
 struct sm_pool;
@@ -48,12 +49,30 @@ struct seam_job_class {
 /* -ENOMEM. No thread is started before the first job. */
 int sm_pool_new(seam_runtime *runtime, uint32_t threads_max, struct sm_pool **out_pool);
 
+/* A job that a thread of the pool is running. */
+struct sm_running_job {
+    seam_fn *fn;
+    int64_t since_ns;
+    int tid;
+};
+typedef void sm_pool_visit_fn(void *arg, const struct sm_running_job *job);
+
+/* Call visit for every job that runs, under the pool's lock. Any thread. */
+void sm_pool_each_running(struct sm_pool *pool, sm_pool_visit_fn *visit, void *arg);
+
+/* Jobs in the line, and running. Any thread. */
+uint32_t sm_pool_job_count(struct sm_pool *pool);
+
+/* Interrupt the running jobs that can be, and say how many there were. No job can be, yet. */
+uint32_t sm_pool_interrupt(struct sm_pool *pool);
+
 /*
  * End the threads and wait for them until deadline_ns, then leave those that are still in a job to
  * themselves: they keep the runtime until the last one has ended. Their jobs have been given up by
- * their submitters. From then on every job is refused. Returns how many were left.
+ * their submitters; visit, which may be NULL, is called for each. From then on every job is refused.
+ * Returns how many were left.
  */
-uint32_t sm_pool_end(struct sm_pool *pool, int64_t deadline_ns);
+uint32_t sm_pool_end(struct sm_pool *pool, int64_t deadline_ns, sm_pool_visit_fn *visit, void *arg);
 
 /* Give the memory back, with the runtime's. */
 void sm_pool_free(struct sm_pool *pool);

@@ -54,7 +54,7 @@ static void start(uint32_t blockers)
 
 static void stop(void)
 {
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
 }
 

@@ -293,6 +293,15 @@ void sm_runtime_unref(struct seam_runtime *runtime)
     free(runtime);
 }
 
+uint64_t sm_runtime_finished_count(const struct seam_runtime *runtime)
+{
+    uint64_t finished = 0;
+    for (uint32_t i = 0; i < runtime->worker_count; i++) {
+        finished += sm_load_relaxed(&runtime->workers[i].stats.finished);
+    }
+    return finished;
+}
+
 void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_stats *out_stats)
 {
     static const char *const guards[] = {"none yet", "madvise", "mprotect", "canary"};
@@ -300,8 +309,6 @@ void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_sta
     sm_stack_stats_read(&stacks);
     struct seam_runtime_stats stats = {
             .workers = runtime->worker_count,
-            .tasks_spawned = sm_load_relaxed(&runtime->spawned_outside)
-                    + sm_scope_count_calls(sm_runtime_root(runtime)),
             .handovers = sm_load_relaxed(&runtime->handovers),
             .stack_guard = guards[stacks.mode],
             .poller = "epoll",
@@ -309,10 +316,12 @@ void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_sta
     for (int i = 0; i < SM_STACK_CLASS_COUNT; i++) {
         stats.stacks_mapped += stacks.carved[i];
     }
-    uint64_t finished = 0;
+    /* Finished first: then no more can have finished than were spawned. */
+    uint64_t finished = sm_runtime_finished_count(runtime);
+    stats.tasks_spawned = sm_load_relaxed(&runtime->spawned_outside)
+            + sm_scope_count_calls(sm_runtime_root(runtime));
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
         const struct sm_worker_stats *from = &runtime->workers[i].stats;
-        finished += sm_load_relaxed(&from->finished);
         stats.tasks_spawned += sm_load_relaxed(&from->spawned);
         stats.switches += sm_load_relaxed(&from->switches);
         stats.steals += sm_load_relaxed(&from->steals);

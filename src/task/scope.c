@@ -245,6 +245,77 @@ void sm_scope_cancel(struct sm_scope *scope)
     sm_unlock(&scope->lock);
 }
 
+/* ---- looking around ---- */
+
+struct visit {
+    const seam_runtime *runtime;
+    sm_scope_visit_fn *fn;
+    void *arg;
+};
+
+/* Under scope's lock. */
+static void visit_tasks(const struct visit *visit, struct sm_scope *scope)
+{
+    if (scope->runtime != visit->runtime) return;
+    for (struct sm_list *link = scope->tasks.next; link != &scope->tasks; link = link->next) {
+        struct sm_task *task = sm_container_of(link, struct sm_task, in_home);
+        if (!task->has_finished) visit->fn(visit->arg, task);
+    }
+}
+
+/* child or what follows it, but guests, who are visited as such by the runtime whose they are; or
+ * NULL. Under the parent's lock. */
+static struct sm_scope *skip_guests(struct sm_scope *child)
+{
+    while (child != NULL && child->is_guest) {
+        child = next_sibling(child);
+    }
+    return child;
+}
+
+/* As cancel_below(): top is locked, and the path to where we are. */
+static void visit_from(const struct visit *visit, struct sm_scope *top)
+{
+    struct sm_scope *scope = top;
+    visit_tasks(visit, scope);
+    for (;;) {
+        struct sm_scope *next = skip_guests(first_child(scope));
+        while (next == NULL) {
+            if (scope == top) return;
+            struct sm_scope *done = scope;
+            scope = done->parent;
+            next = skip_guests(next_sibling(done));
+            sm_unlock(&done->lock);
+        }
+        sm_lock(&next->lock);
+        visit_tasks(visit, next);
+        scope = next;
+    }
+}
+
+static void visit_guests(const struct visit *visit, struct sm_guests *guests)
+{
+    sm_lock(&guests->lock);
+    for (struct sm_list *link = guests->list.next; link != &guests->list; link = link->next) {
+        struct sm_scope *guest = sm_container_of(link, struct sm_scope, in_runtime);
+        sm_lock(&guest->lock);
+        visit_from(visit, guest);
+        sm_unlock(&guest->lock);
+    }
+    sm_unlock(&guests->lock);
+}
+
+void sm_scope_each_live(struct sm_scope *root, sm_scope_visit_fn *fn, void *arg)
+{
+    const struct visit visit = {.runtime = root->runtime, .fn = fn, .arg = arg};
+    sm_lock(&root->lock);
+    visit_from(&visit, root);
+    for (int i = 0; i < SM_GUEST_SHARES; i++) {
+        visit_guests(&visit, &root->guests[i]);
+    }
+    sm_unlock(&root->lock);
+}
+
 struct sm_party *sm_scope_count_down(struct sm_scope *scope)
 {
     scope->live--;

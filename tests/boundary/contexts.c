@@ -242,7 +242,7 @@ ON_EVERY_RUNTIME(a_destructor_is_refused_after_the_end_of_the_runtime)
 {
     CHECK_EQ(pthread_key_create(&last_words, be_refused_at_the_end), 0);
     seam_runtime *runtime = new_runtime(options);
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     pthread_t thread;
     CHECK_EQ(pthread_create(&thread, NULL, leave_it_to_the_end, runtime), 0);
     CHECK_EQ(pthread_join(thread, NULL), 0);

@@ -2,6 +2,7 @@
 /*
  * contexts/exercises.c - one call of each public function, on things that are ready for it.
  */
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
@@ -222,7 +223,7 @@ static int call_runtime_new(struct things *things)
 
 static int call_runtime_stop(struct things *things)
 {
-    return seam_runtime_stop(things->runtime, SEAM_FOREVER);
+    return seam_runtime_stop(things->runtime, NULL, SEAM_FOREVER);
 }
 
 static int call_runtime_free(struct things *things)
@@ -270,6 +271,20 @@ static int call_runtime_stats_read(struct things *things)
     seam_runtime_stats_read(things->runtime, &stats);
     /* A forked child has none, and says so. */
     if (stats.workers == 0) CHECK_EQ(seam_yield(), -EOWNERDEAD);
+    return 0;
+}
+
+/* ---- stop.h ---- */
+
+static int call_stop_report_print(struct things *things)
+{
+    (void)things;
+    static const struct seam_stop_report report = {
+            .left_count = 2, .listed_count = 1, .left = {{.name = "somebody"}}};
+    int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    CHECK(fd >= 0);
+    seam_stop_report_print(&report, fd);
+    CHECK_OK(close(fd));
     return 0;
 }
 
@@ -480,6 +495,7 @@ static const struct exercise exercises[] = {
         {"seam_shutdown", NULL, call_shutdown, NULL},
         {"seam_sleep", NULL, call_sleep, NULL},
         {"seam_spawn", NULL, call_spawn, NULL},
+        {"seam_stop_report_print", NULL, call_stop_report_print, NULL},
         {"seam_task_name", NULL, call_task_name, NULL},
         {"seam_write", NULL, call_write, NULL},
         {"seam_yield", NULL, call_yield, NULL},

@@ -78,6 +78,7 @@
     ROW(seam_shutdown,           OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
     ROW(seam_sleep,              OK  , OK  , OK  , OK  , OK  , CANC, OK  , OK  , DEAD, DEAD) \
     ROW(seam_spawn,              OK  , OK  , OK  , OK  , OK  , OK  , SHUT, SHUT, DEAD, DEAD) \
+    ROW(seam_stop_report_print,  OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
     ROW(seam_task_name,          OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OPEN) \
     ROW(seam_write,              OK  , OK  , OK  , OK  , OK  , CANC, OK  , OK  , DEAD, DEAD) \
     ROW(seam_yield,              OK  , OK  , OK  , OK  , OK  , CANC, OK  , OK  , DEAD, DEAD)

@@ -41,7 +41,7 @@ void things_init(struct things *things, seam_runtime *runtime)
 {
     *things = (struct things){.runtime = runtime, .semaphore = SEAM_SEMAPHORE_INIT(1)};
     CHECK_OK(seam_runtime_new(&flavour, &things->spare));
-    CHECK_OK(seam_runtime_stop(things->spare, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(things->spare, NULL, SEAM_FOREVER));
     CHECK_OK(seam_chan_new(sizeof(int), 2, &things->chan));
     CHECK_OK(seam_chan_send(things->chan, &things->got, SEAM_NOW));
     init_sockets(things);
@@ -59,7 +59,7 @@ void things_fini(struct things *things)
 {
     seam_runtime_free(things->spare);
     if (things->made != NULL) {
-        CHECK_OK(seam_runtime_stop(things->made, SEAM_FOREVER));
+        CHECK_OK(seam_runtime_stop(things->made, NULL, SEAM_FOREVER));
         seam_runtime_free(things->made);
     }
     seam_chan_free(things->chan);

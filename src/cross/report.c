@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "cross/report.h"
+
+#include <execinfo.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/cast.h"
+#include "sched/runtime.h"
+#include "task/scope.h"
+#include "task/task.h"
+
+/* ---- writing it ---- */
+
+/* The next free entry, or NULL; counted either way. */
+static struct seam_left *add(struct seam_stop_report *out, enum seam_left_kind kind)
+{
+    out->left_count++;
+    if (out->listed_count == SEAM_LEFT_MAX) return NULL;
+    struct seam_left *left = &out->left[out->listed_count++];
+    left->kind = kind;
+    return left;
+}
+
+void sm_report_begin(struct sm_report *report, seam_runtime *runtime, struct seam_stop_report *out)
+{
+    *report = (struct sm_report){.out = out, .runtime = runtime};
+    if (out == NULL) return;
+    report->began_ns = sm_now_ns();
+    report->finished = sm_runtime_finished_count(runtime);
+    report->jobs = sm_pool_job_count(runtime->pool);
+}
+
+static void add_task(void *arg, struct sm_task *task)
+{
+    const struct sm_report *report = arg;
+    report->out->tasks_left++;
+    struct seam_left *left = add(report->out, SEAM_LEFT_TASK);
+    if (left == NULL) return;
+    (void)snprintf(left->name, sizeof left->name, "%s", task->name);
+    left->age_ns = sm_now_ns() - report->began_ns;
+    left->spawned_at = task->spawned_at;
+}
+
+static void add_job(void *arg, const struct sm_running_job *job)
+{
+    const struct sm_report *report = arg;
+    report->out->jobs_left++;
+    struct seam_left *left = add(report->out, SEAM_LEFT_JOB);
+    if (left == NULL) return;
+    (void)snprintf(left->name, sizeof left->name, "job");
+    left->age_ns = sm_now_ns() - job->since_ns;
+    left->spawned_at = (const void *)job->fn;
+}
+
+void sm_report_left(struct sm_report *report)
+{
+    if (report->out == NULL) return;
+    sm_scope_each_live(sm_runtime_root(report->runtime), add_task, report);
+    sm_pool_each_running(report->runtime->pool, add_job, report);
+}
+
+void sm_report_abandoned_job(void *arg, const struct sm_running_job *job)
+{
+    struct sm_report *report = arg;
+    if (report->out == NULL) return;
+    add_job(report, job);
+    report->out->jobs_left--;
+    report->out->jobs_abandoned++;
+}
+
+void sm_report_end(struct sm_report *report)
+{
+    struct seam_stop_report *out = report->out;
+    if (out == NULL) return;
+    out->tasks_ended = sm_runtime_finished_count(report->runtime) - report->finished;
+    out->tasks_live = out->tasks_ended + out->tasks_left;
+    uint64_t left = out->jobs_left + out->jobs_abandoned;
+    out->jobs_ended = report->jobs > left ? report->jobs - left : 0;
+}
+
+/* ---- reading it ---- */
+
+static void print_address(const void *address, int fd)
+{
+    void *const frame = sm_drop_const(address); /* only looked up */
+    backtrace_symbols_fd(&frame, 1, fd);
+}
+
+static void print_left(const struct seam_left *left, int fd)
+{
+    bool is_job = left->kind == SEAM_LEFT_JOB;
+    (void)dprintf(fd, "  %s '%s', %" PRId64 " ms old%s%s\n", is_job ? "job" : "task", left->name,
+            left->age_ns / 1000000, left->reason != NULL ? ", waits: " : "",
+            left->reason != NULL ? left->reason : "");
+    if (left->spawned_at != NULL) {
+        (void)dprintf(fd, "    %s ", is_job ? "runs" : "spawned at");
+        print_address(left->spawned_at, fd);
+    }
+    for (uint32_t i = 0; i < left->frame_count; i++) {
+        (void)dprintf(fd, "    #%-2" PRIu32 " ", i);
+        print_address(left->frames[i], fd);
+    }
+}
+
+void seam_stop_report_print(const struct seam_stop_report *report, int fd)
+{
+    (void)dprintf(fd,
+            "seam: runtime stop: tasks: %" PRIu64 " live, %" PRIu64 " ended, %" PRIu64
+            " left; jobs: %" PRIu64 " ended, %" PRIu64 " left, %" PRIu64 " abandoned\n",
+            report->tasks_live, report->tasks_ended, report->tasks_left, report->jobs_ended,
+            report->jobs_left, report->jobs_abandoned);
+    for (uint32_t i = 0; i < report->listed_count; i++) {
+        print_left(&report->left[i], fd);
+    }
+    if (report->left_count > report->listed_count) {
+        (void)dprintf(fd, "  and %" PRIu32 " more\n", report->left_count - report->listed_count);
+    }
+}
