@@ -13,8 +13,6 @@
 
 enum { SM_JOB_CLASSES = SEAM_JOBS_CPU + 1 };
 
-enum { SPINS_MIN = 8, SPINS_MAX = 1024 };
-
 /* What a free thread's word says. */
 enum { THREAD_FREE, THREAD_ASLEEP, THREAD_CALLED };
 
@@ -23,7 +21,7 @@ struct pool_thread {
     struct sm_list link; /* pool->free, while FREE or ASLEEP */
     _Atomic(uint32_t) word;
     struct sm_job *job; /* given with CALLED; NULL: look again */
-    unsigned spins_max;
+    struct sm_spin spin;
     struct sm_list in_pool; /* pool->all; this and the rest under the lock */
     bool is_running;
     struct sm_running_job running;
@@ -67,16 +65,14 @@ int sm_pool_new(seam_runtime *runtime, uint32_t threads_max, struct sm_pool **ou
 static bool spin_for_call(struct pool_thread *self)
 {
     if (sm_clock_spins_are_pointless()) return false;
-    for (unsigned i = 0; i < self->spins_max; i++) {
-        /* acquire: pairs with the exchange in call_thread(). It carries the job. */
-        if (sm_load_acquire(&self->word) == THREAD_CALLED) {
-            if (self->spins_max < SPINS_MAX) self->spins_max *= 2;
-            return true;
-        }
+    bool is_called = false;
+    for (unsigned left = sm_spin_budget(&self->spin); left > 0 && !is_called; left--) {
         sm_spin_pause();
+        /* acquire: pairs with the exchange in call_thread(). It carries the job. */
+        is_called = sm_load_acquire(&self->word) == THREAD_CALLED;
     }
-    if (self->spins_max > SPINS_MIN) self->spins_max /= 2;
-    return false;
+    sm_spin_learn(&self->spin, is_called);
+    return is_called;
 }
 
 static void wait_for_call(struct pool_thread *self)
@@ -170,7 +166,7 @@ static void *pool_main(void *arg)
     sm_os_thread_name(name);
     sm_thread_self()->pool_of = pool->runtime;
 
-    struct pool_thread self = {.spins_max = SPINS_MAX, .running.tid = sm_os_thread_id()};
+    struct pool_thread self = {.spin.budget = SM_SPIN_MAX, .running.tid = sm_os_thread_id()};
     arrive(pool, &self);
     struct sm_job *job = NULL;
     while ((job = next_job(pool, &self)) != NULL) {

@@ -14,8 +14,6 @@
 enum {
     LOOK_EVERY_MAX = 64,     /* switches between two looks at the clock */
     QUANTUM_NS = 200 * 1000, /* how long events may go unnoticed while tasks run */
-    SPINS_MIN = 8,
-    SPINS_MAX = 1024,
     BACKLOG_BATCH = SM_RING_SLOTS / 2,
     CREDIT_BATCH = 64,
     CACHED_STACKS_MAX = 2048, /* a burst of a thousand tasks is served without a lock */
@@ -45,7 +43,7 @@ int sm_worker_init(struct sm_worker *worker, struct seam_runtime *runtime, uint3
             .runtime = runtime,
             .index = index,
             .look_every = LOOK_EVERY_MAX,
-            .spins_max = SPINS_MAX / 4,
+            .spin.budget = SM_SPIN_MAX / 4,
             .random = index * 2654435761u + 1,
             .clock_heap = {.wake = wake_for_clock, .has_events = has_events_for_clock},
     };
@@ -440,19 +438,17 @@ static bool is_over(struct sm_worker *worker, struct sm_party *party)
 }
 
 /* Work from other threads often follows soon: spinning a little saves them the wake-up and us the
- * sleep. How much is worth it is learnt, as in task/wait.c. */
+ * sleep. */
 static bool spin_for_work(struct sm_worker *worker, struct sm_party *party)
 {
     if (sm_clock_spins_are_pointless()) return false;
-    for (uint32_t i = 0; i < worker->spins_max; i++) {
-        if (!sm_inbox_is_empty(&worker->inbox) || is_over(worker, party)) {
-            if (worker->spins_max < SPINS_MAX) worker->spins_max *= 2;
-            return true;
-        }
+    bool has_work = false;
+    for (unsigned left = sm_spin_budget(&worker->spin); left > 0 && !has_work; left--) {
         sm_spin_pause();
+        has_work = !sm_inbox_is_empty(&worker->inbox) || is_over(worker, party);
     }
-    if (worker->spins_max > SPINS_MIN) worker->spins_max /= 2;
-    return false;
+    sm_spin_learn(&worker->spin, has_work);
+    return has_work;
 }
 
 static void sleep_in_poller(struct sm_worker *worker, struct sm_party *party)

@@ -89,25 +89,17 @@ static int wait_as_task(struct sm_thread *thread, const struct sm_wait *wait)
     return party->result;
 }
 
-/* Spinning pays when the answer comes from a thread that runs right now. Every wait that was
- * answered in time doubles what the next may spend, every other halves it. */
-enum { SPINS_MIN = 8, SPINS_MAX = 1024 };
-
 static bool spin_until_done(struct sm_thread *thread)
 {
     if (sm_clock_spins_are_pointless()) return false;
-
-    for (unsigned i = 0; i < thread->spins_max; i++) {
-        /* acquire: pairs with the release in complete_thread(). */
-        if (sm_load_acquire(&thread->party.word) == SM_PARTY_DONE) {
-            thread->spins_max =
-                    thread->spins_max * 2 < SPINS_MAX ? thread->spins_max * 2 : SPINS_MAX;
-            return true;
-        }
+    bool is_done = false;
+    for (unsigned left = sm_spin_budget(&thread->spin); left > 0 && !is_done; left--) {
         sm_spin_pause();
+        /* acquire: pairs with the release in complete_thread(). */
+        is_done = sm_load_acquire(&thread->party.word) == SM_PARTY_DONE;
     }
-    thread->spins_max = thread->spins_max / 2 > SPINS_MIN ? thread->spins_max / 2 : SPINS_MIN;
-    return false;
+    sm_spin_learn(&thread->spin, is_done);
+    return is_done;
 }
 
 /* End our own wait, unless somebody is faster. */
