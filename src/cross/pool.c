@@ -78,6 +78,7 @@ static bool spin_for_call(struct pool_thread *self)
 static void wait_for_call(struct pool_thread *self)
 {
     if (spin_for_call(self)) return;
+    sm_spin_slept(&self->spin); /* as it will be: whoever calls is another thread */
     uint32_t word = THREAD_FREE;
     /* acq_rel: pairs with the exchange in call_thread(): who sees that we sleep counts us as busy
      * again, so there is no moment at which a called thread is idle. */

@@ -480,17 +480,30 @@ static void sleep_in_poller(struct sm_worker *worker, struct sm_party *party)
     sm_monitor_rouse(worker->runtime);
 }
 
-/* There is nothing in our queues. Find something, or sleep until there may be. */
+static bool has_tasks(struct sm_worker *worker)
+{
+    /* Where only the backlog has some, thieves have emptied the ring: there may be more to fill it. */
+    return sm_fifo_peek(&worker->fifo) != NULL || sm_ring_count(&worker->ring) > 0
+            || sm_fifo_peek(&worker->backlog) != NULL;
+}
+
+/* There is nothing in our queues. Find something, or sleep until there may be. Who does not spin need
+ * not ask the poller first: it answers a sleeper at once. */
 static void find_work(struct sm_worker *worker, struct sm_party *party)
 {
-    look_around(worker, sm_now_ns());
+    int64_t now_ns = sm_now_ns();
     worker->until_look = worker->look_every;
-    if (sm_fifo_peek(&worker->fifo) != NULL || sm_ring_count(&worker->ring) > 0) return;
-    /* Thieves have emptied the ring: there may be more where that came from. */
-    if (sm_fifo_peek(&worker->backlog) != NULL) return;
+    if (sm_spin_budget(&worker->spin) > 0) {
+        look_around(worker, now_ns);
+    } else {
+        worker->looked_ns = now_ns;
+        (void)sm_timer_fire_due(&worker->timers, now_ns);
+    }
+    if (has_tasks(worker)) return;
     if (steal(worker)) return;
     if (spin_for_work(worker, party)) return;
     sleep_in_poller(worker, party);
+    if (!sm_inbox_is_empty(&worker->inbox)) sm_spin_slept(&worker->spin);
     (void)sm_timer_fire_due(&worker->timers, sm_now_ns());
 }
 
@@ -532,9 +545,7 @@ void sm_worker_rest(struct sm_worker *worker)
     sm_poller_arm(&worker->poller, next_ns);
     /* seq_cst: pairs with the seq_cst load in sm_worker_wake(), as in sleep_in_poller(). */
     sm_store_seq_cst(&worker->is_sleeping, 1);
-    bool has_more = !sm_inbox_is_empty(&worker->inbox) || sm_fifo_peek(&worker->fifo) != NULL
-            || sm_fifo_peek(&worker->backlog) != NULL || sm_ring_count(&worker->ring) > 0;
-    if (has_more) sm_worker_wake(worker);
+    if (!sm_inbox_is_empty(&worker->inbox) || has_tasks(worker)) sm_worker_wake(worker);
 }
 
 bool sm_worker_try_hold(struct sm_worker *worker, struct sm_thread *thread)

@@ -232,6 +232,7 @@ static int wait_as_thread(struct sm_thread *thread, const struct sm_wait *wait)
             sleep_in_poll(thread, wait);
         } else if (!spin_until_done(thread)) {
             sleep_in_futex(thread, wait);
+            sm_spin_slept(&thread->spin);
         }
     }
     if (wait->to_drive != NULL) sm_runner_drive_retire(thread, wait->to_drive);
