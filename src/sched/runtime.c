@@ -356,6 +356,17 @@ bool sm_runtime_wake_idle(struct seam_runtime *runtime)
     return true;
 }
 
+void sm_runtime_call_in_stacks(struct seam_runtime *runtime)
+{
+    sm_lock(&runtime->lock);
+    /* relaxed: who ends the runtime takes the lock after writing this and before its workers go. */
+    bool is_over = sm_load_relaxed(&runtime->ending) != 0;
+    for (uint32_t i = 0; i < runtime->worker_count && !is_over; i++) {
+        sm_worker_wake(&runtime->workers[i]);
+    }
+    sm_unlock(&runtime->lock);
+}
+
 struct sm_worker *sm_runtime_choose_worker(struct seam_runtime *runtime)
 {
     if (runtime->worker_count == 1) return &runtime->workers[0];

@@ -77,7 +77,10 @@ static int admit(struct sm_scope *scope, struct sm_task *task)
 static int make(struct sm_thread *thread, struct sm_worker *own, const struct plan *plan,
         struct sm_task **out_task)
 {
-    if (!take_credit(own, plan->stack_class)) return -ENOMEM;
+    if (!take_credit(own, plan->stack_class)) {
+        sm_runtime_call_in_stacks(plan->home->runtime);
+        return -ENOMEM;
+    }
     struct sm_task *task = sm_task_alloc(thread);
     if (task == NULL) {
         return_credit(own, plan->stack_class);
