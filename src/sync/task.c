@@ -148,6 +148,16 @@ int seam_spawn(struct seam_scope *public_scope, seam_fn *fn, void *arg,
     return r;
 }
 
+/* The wait was over before the task. */
+static void give_up_joining(struct sm_scope *home, struct sm_task *task)
+{
+    sm_lock(&home->lock);
+    task->joiner = NULL;
+    struct sm_party *ender = sm_scope_count_down(home);
+    sm_unlock(&home->lock);
+    if (ender != NULL) sm_party_complete(ender, 0);
+}
+
 /* 0 when the task has finished. */
 static int wait_for_end(struct sm_thread *thread, struct sm_task *task, int64_t deadline_ns)
 {
@@ -166,6 +176,7 @@ static int wait_for_end(struct sm_thread *thread, struct sm_task *task, int64_t 
     }
     struct sm_waiter waiter = {.party = party};
     task->joiner = &waiter;
+    home->live++; /* until the task has finished for us, or we have been back: see sm_task_finish() */
     const struct sm_wait wait = {
             .reason = "join",
             .deadline_ns = deadline_ns,
@@ -174,11 +185,7 @@ static int wait_for_end(struct sm_thread *thread, struct sm_task *task, int64_t 
             .object = &home->lock,
     };
     r = sm_wait(&wait);
-    if (r < 0) {
-        sm_lock(&home->lock);
-        task->joiner = NULL;
-        sm_unlock(&home->lock);
-    }
+    if (r < 0) give_up_joining(home, task);
     return r;
 }
 
