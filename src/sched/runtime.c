@@ -234,6 +234,25 @@ void sm_runtime_refuse(struct seam_runtime *runtime)
     sm_scope_cancel(sm_runtime_root(runtime));
 }
 
+/*
+ * Threads whose waits on tasks of ours have ended may not have left them yet.
+ *
+ *   enlisted     before the task that ends the wait has finished: under the lock of the task's scope,
+ *                or with a scope or a call of the thread's own that keeps the runtime from ending
+ *   finished     the wait is claimed, the root may be empty, and we are here
+ *   retired      a few instructions later; taking itself off the list is the thread's last touch
+ */
+static void wait_for_drivers(struct seam_runtime *runtime)
+{
+    bool is_empty = false;
+    while (!is_empty) {
+        sm_lock(&runtime->lock);
+        is_empty = sm_list_is_empty(&runtime->drivers);
+        sm_unlock(&runtime->lock);
+        if (!is_empty) (void)sched_yield();
+    }
+}
+
 void sm_runtime_end(struct seam_runtime *runtime)
 {
     sm_monitor_stop(runtime);
@@ -252,8 +271,8 @@ void sm_runtime_end(struct seam_runtime *runtime)
     for (uint32_t i = 0; i < runtime->thread_count; i++) {
         (void)pthread_join(runtime->threads[i], NULL);
     }
-    /* A caller whose task was the last may still be on its way out of the first worker's loop, and
-     * one that polls may be in it. From here on nobody gets the role. We may hold another: a task
+    wait_for_drivers(runtime);
+    /* A caller that polls may still be in the first worker's loop. From here on nobody gets the role. We may hold another: a task
      * whose new runtime could not be completed. */
     struct sm_thread *thread = sm_thread_self();
     struct sm_role *role = thread->role;
@@ -367,6 +386,17 @@ bool sm_runtime_wake_idle(struct seam_runtime *runtime)
     return true;
 }
 
+void sm_runtime_call_in_stacks(struct seam_runtime *runtime)
+{
+    sm_lock(&runtime->lock);
+    /* relaxed: who ends the runtime takes the lock after writing this and before its workers go. */
+    bool is_over = sm_load_relaxed(&runtime->ending) != 0;
+    for (uint32_t i = 0; i < runtime->worker_count && !is_over; i++) {
+        sm_worker_wake(&runtime->workers[i]);
+    }
+    sm_unlock(&runtime->lock);
+}
+
 struct sm_worker *sm_runtime_choose_worker(struct seam_runtime *runtime)
 {
     if (runtime->worker_count == 1) return &runtime->workers[0];
@@ -400,18 +430,24 @@ void sm_runner_drive_enlist(struct sm_thread *thread, struct seam_runtime *runti
     sm_unlock(&runtime->lock);
 }
 
-/* The role is free: tell one of those enlisted. Its word is only touched while it waits. */
-static void tell_a_driver(struct seam_runtime *runtime)
+/* The role is free: tell one of those enlisted. Its word is only touched while it waits. Under the
+ * lock. */
+static void tell_one(struct seam_runtime *runtime)
 {
-    sm_lock(&runtime->lock);
     for (struct sm_list *link = runtime->drivers.next; link != &runtime->drivers;
             link = link->next) {
         struct sm_party *party = &sm_container_of(link, struct sm_thread, driving)->party;
         if (sm_party_change_flags(party, SM_PARTY_RETRY, 0)) {
             sm_os.futex_wake(&party->word, 1);
-            break;
+            return;
         }
     }
+}
+
+static void tell_a_driver(struct seam_runtime *runtime)
+{
+    sm_lock(&runtime->lock);
+    tell_one(runtime);
     sm_unlock(&runtime->lock);
 }
 
@@ -419,10 +455,10 @@ void sm_runner_drive_retire(struct sm_thread *thread, struct seam_runtime *runti
 {
     sm_lock(&runtime->lock);
     sm_list_remove(&thread->driving);
-    sm_unlock(&runtime->lock);
     /* If we were told and are leaving instead, somebody else must be.
      * seq_cst: pairs with the store in sm_worker_let_go(). */
-    if (sm_load_seq_cst(&runtime->workers[0].role.holder) == NULL) tell_a_driver(runtime);
+    if (sm_load_seq_cst(&runtime->workers[0].role.holder) == NULL) tell_one(runtime);
+    sm_unlock(&runtime->lock); /* our last touch: see wait_for_drivers() */
 }
 
 /* With the role in our hands: run until party is done (true), or the role is lost. */

@@ -118,6 +118,10 @@ void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_sta
 /* Choose a worker for a task from outside. */
 struct sm_worker *sm_runtime_choose_worker(struct seam_runtime *runtime);
 
+/* There is no stack to be had: wake all workers that sleep, so that they hear of it and give back what
+ * they keep for later. Any thread. */
+SM_COLD void sm_runtime_call_in_stacks(struct seam_runtime *runtime);
+
 /* Wake one worker that sleeps, if there is one; it will look for something to steal. */
 bool sm_runtime_wake_idle(struct seam_runtime *runtime);
 void sm_runtime_set_idle(struct sm_worker *worker, bool is_idle);

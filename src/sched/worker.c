@@ -57,13 +57,9 @@ int sm_worker_init(struct sm_worker *worker, struct seam_runtime *runtime, uint3
     return 0;
 }
 
-void sm_worker_fini(struct sm_worker *worker)
+/* All that is kept for later, stacks and promises. The holder only. */
+static SM_COLD void give_back_stacks(struct sm_worker *worker)
 {
-    /* acquire: pairs with the subtraction in sm_worker_send(): nobody touches us any more. */
-    while (sm_load_acquire(&worker->senders) != 0) {
-        (void)sched_yield();
-    }
-    if (sm_clock_is_virtual()) sm_clock_unregister(&worker->clock_heap);
     for (int class = 0; class < SM_STACK_CLASS_COUNT; class ++) {
         struct sm_stack_cache *cache = &worker->stacks[class];
         while (cache->free != NULL) {
@@ -71,8 +67,19 @@ void sm_worker_fini(struct sm_worker *worker)
             cache->free = stack->next;
             sm_stack_put(stack);
         }
-        sm_stack_unreserve((enum sm_stack_class) class, cache->credits);
+        if (cache->credits > 0) sm_stack_unreserve((enum sm_stack_class) class, cache->credits);
+        *cache = (struct sm_stack_cache){};
     }
+}
+
+void sm_worker_fini(struct sm_worker *worker)
+{
+    /* acquire: pairs with the subtraction in sm_worker_send(): nobody touches us any more. */
+    while (sm_load_acquire(&worker->senders) != 0) {
+        (void)sched_yield();
+    }
+    if (sm_clock_is_virtual()) sm_clock_unregister(&worker->clock_heap);
+    give_back_stacks(worker);
     sm_task_empty_cache(&worker->role);
     sm_fd_forget_poller(&worker->poller);
     sm_poller_fini(&worker->poller);
@@ -352,10 +359,11 @@ bool sm_worker_has_work(struct sm_worker *worker, int64_t now_ns)
 
 /* ---- looking for work ---- */
 
-/* Timers and events, without waiting. */
+/* Timers and events, without waiting; and whether others need what we keep. */
 static void look_around(struct sm_worker *worker, int64_t now_ns)
 {
     worker->looked_ns = now_ns;
+    if (sm_unlikely(sm_stack_is_scarce())) give_back_stacks(worker);
     (void)sm_timer_fire_due(&worker->timers, now_ns);
     /* A foreign loop sees the poller readable until its wake-ups have been taken, too. */
     if (worker->poller.is_driven || sm_poller_has_watched(&worker->poller)) {
@@ -541,6 +549,7 @@ bool sm_worker_run_some(struct sm_thread *thread, int64_t limit_ns)
 
 void sm_worker_rest(struct sm_worker *worker)
 {
+    if (sm_unlikely(sm_stack_is_scarce())) give_back_stacks(worker);
     int64_t next_ns = sm_load_relaxed(&worker->timers.next_ns); /* relaxed: we hold the role */
     sm_poller_arm(&worker->poller, next_ns);
     /* seq_cst: pairs with the seq_cst load in sm_worker_wake(), as in sleep_in_poller(). */

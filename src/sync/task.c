@@ -84,6 +84,13 @@ static int admit(struct sm_scope *scope, struct sm_task *task)
     return r;
 }
 
+static int promise_stack(struct sm_thread *thread, struct sm_worker *own, const struct plan *plan)
+{
+    if (take_credit(thread, own, plan->stack_class)) return 0;
+    sm_runtime_call_in_stacks(plan->home->runtime);
+    return -ENOMEM;
+}
+
 static void init_header(struct sm_task *task, const struct plan *plan)
 {
     *task = (struct sm_task){
@@ -103,14 +110,15 @@ static void init_header(struct sm_task *task, const struct plan *plan)
 static int make(struct sm_thread *thread, struct sm_worker *own, const struct plan *plan,
         struct sm_task **out_task)
 {
-    if (!take_credit(thread, own, plan->stack_class)) return -ENOMEM;
+    int r = promise_stack(thread, own, plan);
+    if (r < 0) return r;
     struct sm_task *task = sm_task_alloc(thread);
     if (task == NULL) {
         return_credit(thread, own, plan->stack_class);
         return -ENOMEM;
     }
     init_header(task, plan);
-    int r = admit(plan->home, task);
+    r = admit(plan->home, task);
     if (r < 0) {
         sm_task_dispose(task, thread);
         return_credit(thread, own, plan->stack_class);
@@ -153,9 +161,10 @@ int sm_scope_begin_with_task(struct sm_thread *thread, struct sm_scope *scope,
             .stack_class = runtime->stack_class,
             .is_framed = true,
     };
-    if (!take_credit(thread, NULL, plan.stack_class)) return -ENOMEM;
+    int r = promise_stack(thread, NULL, &plan);
+    if (r < 0) return r;
     init_header(task, &plan);
-    int r = sm_scope_begin(thread, scope, runtime, deadline_ns, task);
+    r = sm_scope_begin(thread, scope, runtime, deadline_ns, task);
     if (r < 0) {
         return_credit(thread, NULL, plan.stack_class);
         return r;
@@ -187,6 +196,16 @@ int seam_spawn(struct seam_scope *public_scope, seam_fn *fn, void *arg,
     return r;
 }
 
+/* The wait was over before the task. */
+static void give_up_joining(struct sm_scope *home, struct sm_task *task)
+{
+    sm_lock(&home->lock);
+    task->joiner = NULL;
+    struct sm_party *ender = sm_scope_count_down(home);
+    sm_unlock(&home->lock);
+    if (ender != NULL) sm_party_complete(ender, 0);
+}
+
 /* 0 when the task has finished. */
 static int wait_for_end(struct sm_thread *thread, struct sm_task *task, int64_t deadline_ns)
 {
@@ -205,6 +224,7 @@ static int wait_for_end(struct sm_thread *thread, struct sm_task *task, int64_t 
     }
     struct sm_waiter waiter = {.party = party};
     task->joiner = &waiter;
+    home->live++; /* until the task has finished for us, or we have been back: see sm_task_finish() */
     const struct sm_wait wait = {
             .reason = "join",
             .deadline_ns = deadline_ns,
@@ -213,11 +233,7 @@ static int wait_for_end(struct sm_thread *thread, struct sm_task *task, int64_t 
             .object = &home->lock,
     };
     r = sm_wait(&wait);
-    if (r < 0) {
-        sm_lock(&home->lock);
-        task->joiner = NULL;
-        sm_unlock(&home->lock);
-    }
+    if (r < 0) give_up_joining(home, task);
     return r;
 }
 

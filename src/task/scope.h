@@ -50,7 +50,7 @@ struct __attribute__((may_alias)) sm_scope {
     struct sm_lock lock;
     _Atomic(uint32_t) cancelled;
     uint32_t is_open;     /* SM_SCOPE_OPEN between begin and end */
-    uint32_t live;        /* under lock */
+    uint32_t live;        /* tasks that have not finished, and who joins them; under lock */
     uint16_t depth;       /* in the owner's chain */
     uint16_t outer_depth; /* the owner's scope_depth before */
     bool is_root;
@@ -114,7 +114,7 @@ static inline bool sm_party_is_cancelled(const struct sm_party *party)
     return sm_load_relaxed(&party->scope->cancelled) != 0;
 }
 
-/* One task less. Under scope's lock. Returns the claimed party that waits for the scope to be empty,
+/* One task or joiner less. Under scope's lock. Returns the claimed party that waits for the scope to be empty,
  * if it now is: complete it. */
 struct sm_party *sm_scope_count_down(struct sm_scope *scope);
 

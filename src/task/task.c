@@ -87,8 +87,13 @@ void sm_task_finish(struct sm_task *task)
     task->stage = SM_TASK_FINISHED;
     sm_lock(&home->lock);
     task->has_finished = true;
-    if (task->joiner != NULL && sm_party_claim(task->joiner->party)) joiner = task->joiner->party;
-    task->joiner = NULL;
+    /* A joiner counts in the scope, so that it can come back to it if it has given up just now: then
+     * it takes itself off. Else it is ours to count. */
+    if (task->joiner != NULL && sm_party_claim(task->joiner->party)) {
+        joiner = task->joiner->party;
+        task->joiner = NULL;
+        home->live--;
+    }
     /* With a handle that nobody is waiting to take, it stays where the end of the scope finds it. */
     if (!has_handle || joiner != NULL) sm_list_remove(&task->in_home);
     ender = sm_scope_count_down(home);

@@ -235,8 +235,9 @@ static int wait_as_thread(struct sm_thread *thread, const struct sm_wait *wait)
             sm_spin_slept(&thread->spin);
         }
     }
-    if (wait->to_drive != NULL) sm_runner_drive_retire(thread, wait->to_drive);
     (void)sm_timer_remove(&deadline.timer);
+    /* Last: until then the runtime stays, whatever its tasks and those who stop it have done. */
+    if (wait->to_drive != NULL) sm_runner_drive_retire(thread, wait->to_drive);
 
     /* relaxed: the party is this thread's alone again. */
     sm_store_relaxed(&party->word, SM_PARTY_RUNNING);
