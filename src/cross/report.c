@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/cast.h"
+#include "sched/inspect.h"
 #include "sched/runtime.h"
 #include "task/scope.h"
 #include "task/task.h"
@@ -22,8 +23,7 @@ static struct seam_left *add(struct seam_stop_report *out, enum seam_left_kind k
     return left;
 }
 
-void sm_report_begin(
-        struct sm_report *report, seam_runtime *runtime, struct seam_stop_report *out)
+void sm_report_begin(struct sm_report *report, seam_runtime *runtime, struct seam_stop_report *out)
 {
     *report = (struct sm_report){.out = out, .runtime = runtime};
     if (out == NULL) return;
@@ -32,15 +32,40 @@ void sm_report_begin(
     report->jobs = sm_pool_job_count(runtime->pool);
 }
 
+/* How long ago the task began, at least. */
+static int64_t age_of(const struct sm_report *report, const struct sm_task *task)
+{
+    int64_t now_ns = sm_now_ns();
+    uint32_t began = sm_load_relaxed(&task->began); /* relaxed: for this report only */
+    /* In 32 bits, as it was counted: it wraps after 52 days. */
+    uint32_t steps = (uint32_t)(now_ns >> SM_TASK_BEGAN_SHIFT) - began;
+    int64_t age_ns = began != 0 ? (int64_t)steps << SM_TASK_BEGAN_SHIFT : 0;
+    int64_t stop_ns = now_ns - report->began_ns;
+    return age_ns > stop_ns ? age_ns : stop_ns;
+}
+
 static void add_task(void *arg, struct sm_task *task)
 {
-    const struct sm_report *report = arg;
+    struct sm_report *report = arg;
     report->out->tasks_left++;
     struct seam_left *left = add(report->out, SEAM_LEFT_TASK);
     if (left == NULL) return;
+    report->listed[left - report->out->left] = task;
     (void)snprintf(left->name, sizeof left->name, "%s", task->name);
-    left->age_ns = sm_now_ns() - report->began_ns;
+    left->age_ns = age_of(report, task);
     left->spawned_at = task->spawned_at;
+}
+
+/* On the worker that task is parked on. */
+static void look_at_task(void *arg, struct sm_task *task)
+{
+    const struct sm_report *report = arg;
+    for (uint32_t i = 0; i < report->out->listed_count; i++) {
+        if (report->listed[i] != task) continue;
+        struct seam_left *left = &report->out->left[i];
+        left->reason = sm_inspect_reason(task);
+        left->frame_count = sm_inspect_frames(task, left->frames, SEAM_LEFT_FRAMES_MAX);
+    }
 }
 
 static void add_job(void *arg, const struct sm_running_job *job)
@@ -58,6 +83,7 @@ void sm_report_left(struct sm_report *report)
 {
     if (report->out == NULL) return;
     sm_scope_each_live(sm_runtime_root(report->runtime), add_task, report);
+    sm_runtime_inspect(report->runtime, look_at_task, report);
     sm_pool_each_running(report->runtime->pool, add_job, report);
 }
 
@@ -115,7 +141,6 @@ void seam_stop_report_print(const struct seam_stop_report *report, int fd)
         print_left(&report->left[i], fd);
     }
     if (report->left_count > report->listed_count) {
-        (void)dprintf(
-                fd, "  and %" PRIu32 " more\n", report->left_count - report->listed_count);
+        (void)dprintf(fd, "  and %" PRIu32 " more\n", report->left_count - report->listed_count);
     }
 }

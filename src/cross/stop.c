@@ -11,11 +11,12 @@
  * Only when no task is left are threads joined and memory given back. Jobs without a task that
  * waits for them get the grace again, then they are left to themselves.
  */
+#include "seam/stop.h"
+
 #include <errno.h>
 
 #include "seam/cross.h"
 #include "seam/runtime.h"
-#include "seam/stop.h"
 #include "seam/sync.h"
 #include "seam/time.h"
 

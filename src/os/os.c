@@ -228,6 +228,12 @@ void sm_os_mark_parent(void)
     (void)pthread_once(&once, mark_parent_once);
 }
 
+void sm_os_nap(void)
+{
+    const struct timespec millisecond = {.tv_nsec = 1000 * 1000};
+    (void)nanosleep(&millisecond, NULL);
+}
+
 int sm_os_thread_cpu_clock(pthread_t thread, clockid_t *out_clock)
 {
     return -pthread_getcpuclockid(thread, out_clock);

@@ -423,6 +423,13 @@ void sm_runner_drive_retire(struct sm_thread *thread, struct seam_runtime *runti
     if (sm_load_seq_cst(&runtime->workers[0].role.holder) == NULL) tell_a_driver(runtime);
 }
 
+void sm_runtime_stop_driving(struct seam_runtime *runtime, struct sm_thread *thread)
+{
+    sm_worker_rest(&runtime->workers[0]);
+    sm_worker_let_go(&runtime->workers[0], thread);
+    tell_a_driver(runtime);
+}
+
 /* With the role in our hands: run until party is done (true), or the role is lost. */
 static bool drive_held(struct sm_thread *thread, struct sm_party *party)
 {
@@ -443,11 +450,7 @@ bool sm_runner_drive(struct sm_thread *thread, struct seam_runtime *runtime)
     sm_thread_prepare_to_run(thread);
     bool is_done = false;
     if (sm_party_change_flags(party, SM_PARTY_DRIVES, 0)) is_done = drive_held(thread, party);
-    if (thread->role != NULL) {
-        sm_worker_rest(worker);
-        sm_worker_let_go(worker, thread);
-        tell_a_driver(runtime);
-    }
+    if (thread->role != NULL) sm_runtime_stop_driving(runtime, thread);
     return is_done;
 }
 
@@ -465,9 +468,7 @@ int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread)
     if (sm_worker_try_hold(worker, thread)) {
         if (task == NULL) sm_thread_prepare_to_run(thread);
         r = sm_worker_run_some(thread, LIMIT_NS) ? 1 : 0;
-        sm_worker_rest(worker);
-        sm_worker_let_go(worker, thread);
-        tell_a_driver(runtime);
+        sm_runtime_stop_driving(runtime, thread);
     }
     thread->task = task;
     thread->role = role;

@@ -45,6 +45,13 @@ struct sm_monitor {
     _Atomic(uint32_t) sleeps; /* until a worker wakes up */
 };
 
+/* What the workers are asked; see sched/inspect.h. */
+struct sm_inspection {
+    struct sm_lock lock;      /* the rest, and while a worker answers */
+    sm_scope_visit_fn *visit; /* NULL: nothing any more */
+    void *arg;
+};
+
 struct seam_runtime {
     struct seam_scope root;
     _Atomic(uint32_t) state;  /* enum sm_runtime_state */
@@ -70,6 +77,7 @@ struct seam_runtime {
     uint32_t thread_count;
     pthread_t *threads;
     struct sm_monitor monitor;
+    struct sm_inspection inspection;
     struct sm_pool *pool;         /* cross/pool.h; goes, under lock, when the runtime stops */
     struct seam_mutex stop_mutex; /* one stops it at a time */
     int64_t grace_ns;
@@ -103,6 +111,9 @@ void sm_runtime_discard(struct seam_runtime *runtime);
 
 void sm_runtime_ref(struct seam_runtime *runtime);
 void sm_runtime_unref(struct seam_runtime *runtime);
+
+/* Give back the first worker's role, and tell somebody who would drive. The holder. */
+void sm_runtime_stop_driving(struct seam_runtime *runtime, struct sm_thread *thread);
 
 /* Drive a current-thread runtime for a while on behalf of a foreign loop; see seam_runtime_poll(). */
 int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread);

@@ -2,6 +2,7 @@
 /*
  * boundary/stops.c - what whoever stops a runtime learns: rows i, i2 and j.
  */
+#include <dlfcn.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -14,7 +15,11 @@ struct stubborn {
     struct seam_event may_end;
 };
 
-static int ignore_the_end(void *arg)
+/* Exported, so that dladdr() knows their names. */
+#define TRACED __attribute__((visibility("default"), noinline))
+
+TRACED int ignore_the_end(void *arg);
+TRACED int ignore_the_end(void *arg)
 {
     struct stubborn *stubborn = arg;
     struct seam_shield shield;
@@ -76,6 +81,18 @@ static const struct seam_left *find_left(const struct seam_stop_report *report, 
     return NULL;
 }
 
+static bool stands_in(const struct seam_left *left, seam_fn *fn)
+{
+    Dl_info wanted;
+    CHECK(dladdr((void *)(uintptr_t)fn, &wanted) != 0 && wanted.dli_sname != NULL);
+    for (uint32_t i = 0; i < left->frame_count; i++) {
+        Dl_info found;
+        const char *address = left->frames[i];
+        if (dladdr(address - 1, &found) != 0 && found.dli_saddr == wanted.dli_saddr) return true;
+    }
+    return false;
+}
+
 /* The caller's own task waits for its two children; one of them ends. */
 ON_EVERY_RUNTIME(whoever_stops_a_runtime_is_told_who_is_left)
 {
@@ -97,6 +114,9 @@ ON_EVERY_RUNTIME(whoever_stops_a_runtime_is_told_who_is_left)
     CHECK_EQ(left->kind, SEAM_LEFT_TASK);
     CHECK(left->age_ns >= 50 * SEAM_MILLISECOND);
     CHECK(left->spawned_at != NULL);
+    CHECK(left->reason != NULL && strcmp(left->reason, "event") == 0);
+    CHECK(stands_in(left, ignore_the_end));
+    CHECK(!stands_in(find_left(&report, "call"), ignore_the_end));
     seam_stop_report_print(&report, STDERR_FILENO);
 
     seam_event_set(&stubborn.may_end);
