@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/cast.h"
+#include "os/frames.h"
 #include "sched/inspect.h"
 #include "sched/runtime.h"
 #include "task/scope.h"
@@ -68,6 +69,43 @@ static void look_at_task(void *arg, struct sm_task *task)
     }
 }
 
+static void set_frames(struct seam_left *left, const struct sm_frames *frames)
+{
+    while (left->frame_count < SEAM_LEFT_FRAMES_MAX && (int)left->frame_count < frames->count) {
+        left->frames[left->frame_count] = frames->addresses[left->frame_count];
+        left->frame_count++;
+    }
+}
+
+/* In the handler of a signal. */
+static const void *running_task(void)
+{
+    const struct sm_thread *thread = sm_thread_self_if_known();
+    return thread != NULL ? thread->task : NULL;
+}
+
+static bool is_unseen(const struct sm_report *report, uint32_t i)
+{
+    const struct seam_left *left = &report->out->left[i];
+    return report->listed[i] != NULL && left->frame_count == 0 && left->reason == NULL;
+}
+
+/* A task that does not wait may be running, there or elsewhere. */
+static void look_at_thread(void *arg, int tid)
+{
+    const struct sm_report *report = arg;
+    uint32_t i = 0;
+    while (i < report->out->listed_count && !is_unseen(report, i)) {
+        i++;
+    }
+    struct sm_frames frames;
+    if (i == report->out->listed_count || !sm_os_thread_frames(tid, running_task, &frames)) return;
+    for (; i < report->out->listed_count; i++) {
+        if (!is_unseen(report, i) || report->listed[i] != frames.whose) continue;
+        set_frames(&report->out->left[i], &frames);
+    }
+}
+
 static void add_job(void *arg, const struct sm_running_job *job)
 {
     const struct sm_report *report = arg;
@@ -77,6 +115,8 @@ static void add_job(void *arg, const struct sm_running_job *job)
     (void)snprintf(left->name, sizeof left->name, "job");
     left->age_ns = sm_now_ns() - job->since_ns;
     left->spawned_at = (const void *)job->fn;
+    struct sm_frames frames;
+    if (sm_os_thread_frames(job->tid, NULL, &frames)) set_frames(left, &frames);
 }
 
 void sm_report_left(struct sm_report *report)
@@ -84,6 +124,7 @@ void sm_report_left(struct sm_report *report)
     if (report->out == NULL) return;
     sm_scope_each_live(sm_runtime_root(report->runtime), add_task, report);
     sm_runtime_inspect(report->runtime, look_at_task, report);
+    sm_runtime_each_thread(report->runtime, look_at_thread, report);
     sm_pool_each_running(report->runtime->pool, add_job, report);
 }
 

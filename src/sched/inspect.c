@@ -106,6 +106,23 @@ static bool have_all_answered(struct seam_runtime *runtime)
     return true;
 }
 
+void sm_runtime_each_thread(
+        struct seam_runtime *runtime, void (*visit)(void *arg, int tid), void *arg)
+{
+    sm_lock(&runtime->lock);
+    uint32_t count = runtime->thread_count; /* they stay to the end */
+    sm_unlock(&runtime->lock);
+    for (uint32_t i = 0; i < count; i++) {
+        int tid = sm_load_relaxed(&runtime->tids[i]); /* relaxed: 0 will do */
+        if (tid != 0) visit(arg, tid);
+    }
+    if (!runtime->is_driven) return;
+    /* acquire: pairs with the CAS in sm_worker_try_hold(). Records of threads are never unmapped. */
+    struct sm_thread *driver = sm_load_acquire(&runtime->workers[0].role.holder);
+    if (driver == NULL || driver == SM_ROLE_CONTESTED) return;
+    visit(arg, sm_load_relaxed(&driver->tid)); /* relaxed: whoever has it now tells whose task */
+}
+
 static void set_question(struct seam_runtime *runtime, sm_scope_visit_fn *visit, void *arg)
 {
     sm_lock(&runtime->inspection.lock);

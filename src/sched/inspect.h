@@ -31,6 +31,11 @@ struct sm_task;
  * inside, one at a time. */
 void sm_runtime_inspect(struct seam_runtime *runtime, sm_scope_visit_fn *visit, void *arg);
 
+/* Call visit for the threads that may be running tasks of the runtime; idle ones too. A thread that
+ * drives may have gone meanwhile. Any thread. */
+void sm_runtime_each_thread(
+        struct seam_runtime *runtime, void (*visit)(void *arg, int tid), void *arg);
+
 /* In visit: what the task waits for; NULL if the wait has just ended. */
 const char *sm_inspect_reason(const struct sm_task *task);
 

@@ -76,6 +76,7 @@ struct seam_runtime {
     struct sm_list drivers; /* struct sm_thread.driving */
     uint32_t thread_count;
     pthread_t *threads;
+    _Atomic(int) *tids; /* of the same threads; 0 until it runs */
     struct sm_monitor monitor;
     struct sm_inspection inspection;
     struct sm_pool *pool;         /* cross/pool.h; goes, under lock, when the runtime stops */

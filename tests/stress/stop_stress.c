@@ -104,8 +104,7 @@ static int work(void *arg)
 static int call_owned(struct siege *siege, struct dice *dice)
 {
     atomic_fetch_add(&siege->owned, 1);
-    int r = seam_call_owned(
-            siege->runtime, work, siege, come_back, NULL, roll_deadline(dice, 100));
+    int r = seam_call_owned(siege->runtime, work, siege, come_back, NULL, roll_deadline(dice, 100));
     if (r == 0) atomic_fetch_add(&siege->resumed, 1);
     return r;
 }
@@ -131,8 +130,7 @@ static void check_report(const struct seam_stop_report *report, int r)
 {
     CHECK_EQ(report->tasks_live, report->tasks_ended + report->tasks_left);
     CHECK(report->listed_count <= SEAM_LEFT_MAX && report->listed_count <= report->left_count);
-    CHECK_EQ(report->left_count,
-            report->tasks_left + report->jobs_left + report->jobs_abandoned);
+    CHECK_EQ(report->left_count, report->tasks_left + report->jobs_left + report->jobs_abandoned);
     if (r == 0) CHECK_EQ(report->tasks_left, 0);
     for (uint32_t i = 0; i < report->listed_count; i++) {
         const struct seam_left *left = &report->left[i];
