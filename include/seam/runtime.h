@@ -124,6 +124,13 @@ SEAM_API int seam_runtime_new(const struct seam_options *options, seam_runtime *
  * whoever is left is reported. Jobs that seam_block_owned() abandoned are waited for as
  * options.grace_ns says, then reported, and left to end by themselves.
  *
+ * The stacks of tasks that wait are shown by their workers. One whose thread is blocked in a task may
+ * not answer: it is asked for some 50 ms beyond the deadline, only where @out_report is given.
+ *
+ * To find out where a thread is that runs a task or a job that is left, it is sent SIGURG, unless the
+ * program handles that signal: a system call that it sits in is restarted or, where signal(7) says
+ * so, fails with EINTR. Only where @out_report is given.
+ *
  * Stopping again, or from several places at once, is fine. The handle stays valid, for calls that
  * fail politely, until seam_runtime_free().
  *

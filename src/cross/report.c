@@ -6,6 +6,8 @@
 #include <stdio.h>
 
 #include "base/cast.h"
+#include "os/frames.h"
+#include "sched/inspect.h"
 #include "sched/runtime.h"
 #include "task/scope.h"
 #include "task/task.h"
@@ -31,15 +33,77 @@ void sm_report_begin(struct sm_report *report, seam_runtime *runtime, struct sea
     report->jobs = sm_pool_job_count(runtime->pool);
 }
 
+/* How long ago the task began, at least. */
+static int64_t age_of(const struct sm_report *report, const struct sm_task *task)
+{
+    int64_t now_ns = sm_now_ns();
+    uint32_t began = sm_load_relaxed(&task->began); /* relaxed: for this report only */
+    /* In 32 bits, as it was counted: it wraps after 52 days. */
+    uint32_t steps = (uint32_t)(now_ns >> SM_TASK_BEGAN_SHIFT) - began;
+    int64_t age_ns = began != 0 ? (int64_t)steps << SM_TASK_BEGAN_SHIFT : 0;
+    int64_t stop_ns = now_ns - report->began_ns;
+    return age_ns > stop_ns ? age_ns : stop_ns;
+}
+
 static void add_task(void *arg, struct sm_task *task)
 {
-    const struct sm_report *report = arg;
+    struct sm_report *report = arg;
     report->out->tasks_left++;
     struct seam_left *left = add(report->out, SEAM_LEFT_TASK);
     if (left == NULL) return;
+    report->listed[left - report->out->left] = task;
     (void)snprintf(left->name, sizeof left->name, "%s", task->name);
-    left->age_ns = sm_now_ns() - report->began_ns;
+    left->age_ns = age_of(report, task);
     left->spawned_at = task->spawned_at;
+}
+
+/* On the worker that task is parked on. */
+static void look_at_task(void *arg, struct sm_task *task)
+{
+    const struct sm_report *report = arg;
+    for (uint32_t i = 0; i < report->out->listed_count; i++) {
+        if (report->listed[i] != task) continue;
+        struct seam_left *left = &report->out->left[i];
+        left->reason = sm_inspect_reason(task);
+        left->frame_count = sm_inspect_frames(task, left->frames, SEAM_LEFT_FRAMES_MAX);
+    }
+}
+
+static void set_frames(struct seam_left *left, const struct sm_frames *frames)
+{
+    while (left->frame_count < SEAM_LEFT_FRAMES_MAX && (int)left->frame_count < frames->count) {
+        left->frames[left->frame_count] = frames->addresses[left->frame_count];
+        left->frame_count++;
+    }
+}
+
+/* In the handler of a signal. */
+static const void *running_task(void)
+{
+    const struct sm_thread *thread = sm_thread_self_if_known();
+    return thread != NULL ? thread->task : NULL;
+}
+
+static bool is_unseen(const struct sm_report *report, uint32_t i)
+{
+    const struct seam_left *left = &report->out->left[i];
+    return report->listed[i] != NULL && left->frame_count == 0 && left->reason == NULL;
+}
+
+/* A task that does not wait may be running, there or elsewhere. */
+static void look_at_thread(void *arg, int tid)
+{
+    const struct sm_report *report = arg;
+    uint32_t i = 0;
+    while (i < report->out->listed_count && !is_unseen(report, i)) {
+        i++;
+    }
+    struct sm_frames frames;
+    if (i == report->out->listed_count || !sm_os_thread_frames(tid, running_task, &frames)) return;
+    for (; i < report->out->listed_count; i++) {
+        if (!is_unseen(report, i) || report->listed[i] != frames.whose) continue;
+        set_frames(&report->out->left[i], &frames);
+    }
 }
 
 static void add_job(void *arg, const struct sm_running_job *job)
@@ -51,12 +115,16 @@ static void add_job(void *arg, const struct sm_running_job *job)
     (void)snprintf(left->name, sizeof left->name, "job");
     left->age_ns = sm_now_ns() - job->since_ns;
     left->spawned_at = (const void *)job->fn;
+    struct sm_frames frames;
+    if (sm_os_thread_frames(job->tid, NULL, &frames)) set_frames(left, &frames);
 }
 
 void sm_report_left(struct sm_report *report)
 {
     if (report->out == NULL) return;
     sm_scope_each_live(sm_runtime_root(report->runtime), add_task, report);
+    sm_runtime_inspect(report->runtime, look_at_task, report);
+    sm_runtime_each_thread(report->runtime, look_at_thread, report);
     sm_pool_each_running(report->runtime->pool, add_job, report);
 }
 

@@ -66,6 +66,9 @@ static inline bool sm_os_is_forked_child(void)
     return *sm_load_acquire(&sm_os_parent_mark) == 0;
 }
 
+/* Let others run for about a millisecond, of real time whatever the clock. */
+void sm_os_nap(void);
+
 /* What the calling thread has used of the CPU, as another thread may ask. */
 int sm_os_thread_cpu_clock(pthread_t thread, clockid_t *out_clock);
 int64_t sm_os_clock_ns(clockid_t clock);

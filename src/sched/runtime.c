@@ -20,6 +20,7 @@
 struct start {
     struct seam_runtime *runtime;
     struct sm_worker *worker;
+    _Atomic(int) *tid;
 };
 
 /* Be a spare until there is a role for us, or the end. */
@@ -58,6 +59,7 @@ static void *thread_main(void *arg)
     char name[16] = "";
     (void)snprintf(name, sizeof name, "%s-%u", runtime->name, start.worker->index);
     sm_os_thread_name(name);
+    sm_store_relaxed(start.tid, sm_os_thread_id()); /* relaxed: for reports */
 
     struct sm_thread *thread = sm_thread_self();
     sm_thread_prepare_to_run(thread);
@@ -83,7 +85,8 @@ static int start_thread(struct seam_runtime *runtime, struct sm_worker *worker)
     struct start *start = malloc(sizeof *start);
     if (start == NULL) return -ENOMEM;
 
-    *start = (struct start){.runtime = runtime, .worker = worker};
+    *start = (struct start){
+            .runtime = runtime, .worker = worker, .tid = &runtime->tids[runtime->thread_count]};
     sm_clock_busy();
     int r = sm_os.thread_start(&runtime->threads[runtime->thread_count], thread_main, start);
     if (r < 0) {
@@ -137,10 +140,12 @@ static int check_options(const struct seam_options *options, uint8_t *out_stack_
 static int init_workers(struct seam_runtime *runtime)
 {
     size_t bytes = sizeof *runtime->workers * (size_t)runtime->worker_count;
+    size_t threads_max = (size_t)runtime->worker_count + SM_SPARES_MAX;
     runtime->workers = sm_os.map(bytes);
-    runtime->threads =
-            calloc((size_t)runtime->worker_count + SM_SPARES_MAX, sizeof *runtime->threads);
-    int r = runtime->workers == NULL || runtime->threads == NULL ? -ENOMEM : 0;
+    runtime->threads = calloc(threads_max, sizeof *runtime->threads);
+    runtime->tids = calloc(threads_max, sizeof *runtime->tids);
+    bool has_memory = runtime->workers != NULL && runtime->threads != NULL && runtime->tids != NULL;
+    int r = has_memory ? 0 : -ENOMEM;
     uint32_t ready = 0;
     while (r == 0 && ready < runtime->worker_count) {
         r = sm_worker_init(&runtime->workers[ready], runtime, ready);
@@ -153,6 +158,7 @@ static int init_workers(struct seam_runtime *runtime)
     }
     if (runtime->workers != NULL) sm_os.unmap(runtime->workers, bytes);
     free(runtime->threads);
+    free(runtime->tids);
     return r;
 }
 
@@ -309,6 +315,7 @@ void sm_runtime_unref(struct seam_runtime *runtime)
     if (runtime->pool != NULL) runtime->free_pool(runtime->pool);
     sm_os.unmap(runtime->workers, sizeof *runtime->workers * (size_t)runtime->worker_count);
     free(runtime->threads);
+    free(runtime->tids);
     free(runtime);
 }
 
@@ -461,6 +468,13 @@ void sm_runner_drive_retire(struct sm_thread *thread, struct seam_runtime *runti
     sm_unlock(&runtime->lock); /* our last touch: see wait_for_drivers() */
 }
 
+void sm_runtime_stop_driving(struct seam_runtime *runtime, struct sm_thread *thread)
+{
+    sm_worker_rest(&runtime->workers[0]);
+    sm_worker_let_go(&runtime->workers[0], thread);
+    tell_a_driver(runtime);
+}
+
 /* With the role in our hands: run until party is done (true), or the role is lost. */
 static bool drive_held(struct sm_thread *thread, struct sm_party *party)
 {
@@ -481,11 +495,7 @@ bool sm_runner_drive(struct sm_thread *thread, struct seam_runtime *runtime)
     sm_thread_prepare_to_run(thread);
     bool is_done = false;
     if (sm_party_change_flags(party, SM_PARTY_DRIVES, 0)) is_done = drive_held(thread, party);
-    if (thread->role != NULL) {
-        sm_worker_rest(worker);
-        sm_worker_let_go(worker, thread);
-        tell_a_driver(runtime);
-    }
+    if (thread->role != NULL) sm_runtime_stop_driving(runtime, thread);
     return is_done;
 }
 
@@ -503,9 +513,7 @@ int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread)
     if (sm_worker_try_hold(worker, thread)) {
         if (task == NULL) sm_thread_prepare_to_run(thread);
         r = sm_worker_run_some(thread, LIMIT_NS) ? 1 : 0;
-        sm_worker_rest(worker);
-        sm_worker_let_go(worker, thread);
-        tell_a_driver(runtime);
+        sm_runtime_stop_driving(runtime, thread);
     }
     thread->task = task;
     thread->role = role;

@@ -46,6 +46,13 @@ struct sm_monitor {
     _Atomic(uint32_t) sleeps; /* until a worker wakes up */
 };
 
+/* What the workers are asked; see sched/inspect.h. */
+struct sm_inspection {
+    struct sm_lock lock;      /* the rest, and while a worker answers */
+    sm_scope_visit_fn *visit; /* NULL: nothing any more */
+    void *arg;
+};
+
 struct seam_runtime {
     struct seam_scope root;
     struct sm_guests guests[SM_GUEST_SHARES]; /* the root's */
@@ -71,7 +78,9 @@ struct seam_runtime {
     struct sm_list drivers; /* struct sm_thread.driving */
     uint32_t thread_count;
     pthread_t *threads;
+    _Atomic(int) *tids; /* of the same threads; 0 until it runs */
     struct sm_monitor monitor;
+    struct sm_inspection inspection;
     struct sm_pool *pool; /* cross/pool.h; ends when the runtime stops, goes with it */
     void (*free_pool)(struct sm_pool *pool);
     struct seam_mutex stop_mutex; /* one stops it at a time */
@@ -106,6 +115,9 @@ void sm_runtime_discard(struct seam_runtime *runtime);
 
 void sm_runtime_ref(struct seam_runtime *runtime);
 void sm_runtime_unref(struct seam_runtime *runtime);
+
+/* Give back the first worker's role, and tell somebody who would drive. The holder. */
+void sm_runtime_stop_driving(struct seam_runtime *runtime, struct sm_thread *thread);
 
 /* Drive a current-thread runtime for a while on behalf of a foreign loop; see seam_runtime_poll(). */
 int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread);

@@ -167,7 +167,7 @@ static void arrive(void)
 static void clear_away(void *arg)
 {
     struct sm_task *task = arg;
-    struct sm_worker *worker = task->worker;
+    struct sm_worker *worker = sm_load_relaxed(&task->worker); /* relaxed: it ran here */
     sm_context_fini(&task->context);
     give_stack(worker, task->stack);
     task->stack = NULL;
@@ -183,6 +183,10 @@ static void begin(struct sm_worker *worker, struct sm_task *task)
     stack->owner = task;
     task->stack = stack;
     task->stage = SM_TASK_STARTED;
+    /* Nobody may have looked at the clock of a driven worker for long. relaxed: for reports. */
+    if (!worker->poller.is_driven) {
+        sm_store_relaxed(&task->began, (uint32_t)(worker->looked_ns >> SM_TASK_BEGAN_SHIFT));
+    }
     sm_context_init(&task->context, sm_stack_low(stack), sm_stack_usable(stack), run_task, task);
 }
 
@@ -193,7 +197,7 @@ static inline void switch_to(
     struct sm_worker *worker = sm_worker_of(thread);
     sm_count_relaxed(&worker->stats.switches, 1);
     thread->task = task;
-    task->worker = worker;
+    sm_store_relaxed(&task->worker, worker); /* relaxed: published by its next wait */
     if (task->stage == SM_TASK_FRESH) begin(worker, task);
     /* relaxed: the task is on no queue and nobody can claim it. */
     sm_store_relaxed(&task->party.word, SM_PARTY_RUNNING);
@@ -258,7 +262,7 @@ static void run_task(void *arg)
 static void send_home(void *arg)
 {
     struct sm_task *task = arg;
-    sm_worker_send(task->worker, task);
+    sm_worker_send(sm_load_relaxed(&task->worker), task); /* relaxed: it ran here */
 }
 
 struct sm_thread *sm_runner_rejoin(struct sm_thread *thread)
@@ -271,6 +275,32 @@ struct sm_thread *sm_runner_rejoin(struct sm_thread *thread)
     sm_context_switch(&task->context, thread->native);
     arrive();
     return sm_thread_self();
+}
+
+/* Something to do on the stack of a parked task. */
+struct visit {
+    struct sm_task *task;
+    sm_after_fn *fn;
+    void *arg;
+};
+
+static void be_visited(void *arg)
+{
+    const struct visit *visit = arg;
+    struct sm_task *task = visit->task;
+    visit->fn(visit->arg);
+    sm_context_switch(&task->context, sm_thread_self()->native);
+    /* The visitor has gone, perhaps long ago: this is what the task was parked for. */
+    arrive();
+}
+
+void sm_worker_visit(struct sm_task *task, sm_after_fn *fn, void *arg)
+{
+    struct sm_thread *thread = sm_thread_self();
+    struct visit visit = {.task = task, .fn = fn, .arg = arg};
+    thread->after = be_visited;
+    thread->after_arg = &visit;
+    sm_context_switch(thread->native, &task->context);
 }
 
 /* ---- queues ---- */
@@ -307,7 +337,11 @@ static void empty_inbox(struct sm_worker *worker)
     struct sm_task *task = sm_inbox_take_all(&worker->inbox);
     while (task != NULL) {
         struct sm_task *next = task->next;
-        push_ready(worker, task);
+        if (sm_unlikely(task->stage == SM_TASK_ERRAND)) {
+            (void)task->fn(task->arg);
+        } else {
+            push_ready(worker, task);
+        }
         task = next;
     }
 }
@@ -340,7 +374,7 @@ void sm_worker_send(struct sm_worker *worker, struct sm_task *task)
 
 void sm_runner_ready(struct sm_task *task)
 {
-    struct sm_worker *worker = task->worker;
+    struct sm_worker *worker = sm_load_relaxed(&task->worker); /* relaxed: published by its wait */
     if (sm_likely(sm_thread_self()->role == &worker->role)) {
         push_ready(worker, task);
     } else {
@@ -512,7 +546,8 @@ static void find_work(struct sm_worker *worker, struct sm_party *party)
     if (spin_for_work(worker, party)) return;
     sleep_in_poller(worker, party);
     if (!sm_inbox_is_empty(&worker->inbox)) sm_spin_slept(&worker->spin);
-    (void)sm_timer_fire_due(&worker->timers, sm_now_ns());
+    worker->looked_ns = sm_now_ns();
+    (void)sm_timer_fire_due(&worker->timers, worker->looked_ns);
 }
 
 enum sm_worker_end sm_worker_run(struct sm_thread *thread, struct sm_party *party)

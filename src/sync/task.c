@@ -21,8 +21,7 @@ struct plan {
     const void *spawned_at;
     struct sm_scope *home;
     uint8_t stack_class;
-    bool has_handle;
-    bool is_framed;
+    enum sm_task_keeper keeper;
 };
 
 /* Promises are fetched by the handful: with each alone, threads that call at once would meet. */
@@ -101,8 +100,7 @@ static void init_header(struct sm_task *task, const struct plan *plan)
             .spawned_at = plan->spawned_at,
             .home = plan->home,
             .stack_class = plan->stack_class,
-            .has_handle = plan->has_handle,
-            .is_framed = plan->is_framed,
+            .keeper = (uint8_t)plan->keeper,
     };
 }
 
@@ -159,7 +157,7 @@ int sm_scope_begin_with_task(struct sm_thread *thread, struct sm_scope *scope,
             .spawned_at = spawned_at,
             .home = scope,
             .stack_class = runtime->stack_class,
-            .is_framed = true,
+            .keeper = SM_KEEPER_FRAME,
     };
     int r = promise_stack(thread, NULL, &plan);
     if (r < 0) return r;
@@ -187,7 +185,7 @@ int seam_spawn(struct seam_scope *public_scope, seam_fn *fn, void *arg,
             .name = options != NULL && options->name != NULL ? options->name : "task",
             .spawned_at = __builtin_return_address(0),
             .home = scope,
-            .has_handle = out_task != NULL,
+            .keeper = out_task != NULL ? SM_KEEPER_HANDLE : SM_KEEPER_NOBODY,
     };
     int r = scope->is_open == SM_SCOPE_OPEN ? 0 : -EINVAL;
     if (r == 0) r = choose_class(scope->runtime, options, &plan.stack_class);

@@ -2,9 +2,13 @@
 /*
  * boundary/stops.c - what whoever stops a runtime learns: rows i, i2 and j.
  */
+#include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 
+#include "base/sanitizer.h"
 #include "boundary/flavours.h"
 
 /* ---- who is left ---- */
@@ -14,7 +18,11 @@ struct stubborn {
     struct seam_event may_end;
 };
 
-static int ignore_the_end(void *arg)
+/* Exported, so that dladdr() knows their names. */
+#define TRACED __attribute__((visibility("default"), noinline))
+
+TRACED int ignore_the_end(void *arg);
+TRACED int ignore_the_end(void *arg)
 {
     struct stubborn *stubborn = arg;
     struct seam_shield shield;
@@ -76,6 +84,24 @@ static const struct seam_left *find_left(const struct seam_stop_report *report, 
     return NULL;
 }
 
+static bool stands_in(const struct seam_left *left, seam_fn *fn)
+{
+    Dl_info wanted;
+    CHECK(dladdr((void *)(uintptr_t)fn, &wanted) != 0 && wanted.dli_sname != NULL);
+    for (uint32_t i = 0; i < left->frame_count; i++) {
+        Dl_info found;
+        const char *address = left->frames[i];
+        if (dladdr(address - 1, &found) != 0 && found.dli_saddr == wanted.dli_saddr) return true;
+    }
+    return false;
+}
+
+/* The thread sanitizer keeps signals back while a thread is in read(). */
+static bool blocks_in(const struct seam_left *left, seam_fn *fn)
+{
+    return SM_TSAN || stands_in(left, fn);
+}
+
 /* The caller's own task waits for its two children; one of them ends. */
 ON_EVERY_RUNTIME(whoever_stops_a_runtime_is_told_who_is_left)
 {
@@ -97,7 +123,9 @@ ON_EVERY_RUNTIME(whoever_stops_a_runtime_is_told_who_is_left)
     CHECK_EQ(left->kind, SEAM_LEFT_TASK);
     CHECK(left->age_ns >= 50 * SEAM_MILLISECOND);
     CHECK(left->spawned_at != NULL);
-    seam_stop_report_print(&report, STDERR_FILENO);
+    CHECK(left->reason != NULL && strcmp(left->reason, "event") == 0);
+    CHECK(stands_in(left, ignore_the_end));
+    CHECK(!stands_in(find_left(&report, "call"), ignore_the_end));
 
     seam_event_set(&stubborn.may_end);
     CHECK_OK(seam_runtime_stop(caller.runtime, &report, SEAM_FOREVER));
@@ -116,7 +144,8 @@ struct job {
     struct gate destroyed;
 };
 
-static int block_at_the_gate(void *arg)
+TRACED int block_at_the_gate(void *arg);
+TRACED int block_at_the_gate(void *arg)
 {
     struct job *job = arg;
     gate_open(&job->begun);
@@ -170,10 +199,65 @@ ON_EVERY_RUNTIME(a_blocking_job_that_runs_is_waited_for_until_the_deadline_and_r
     CHECK_EQ(left->kind, SEAM_LEFT_JOB);
     CHECK(left->age_ns >= 20 * SEAM_MILLISECOND);
     CHECK((uintptr_t)left->spawned_at == (uintptr_t)block_at_the_gate);
+    CHECK(blocks_in(left, block_at_the_gate));
 
     gate_open(&job.gate);
     CHECK_OK(seam_runtime_stop(caller.runtime, &report, SEAM_FOREVER));
     CHECK_EQ(report.left_count, 0);
+    end_call(&caller);
+    seam_runtime_free(caller.runtime);
+    job_fini(&job);
+}
+
+/* A task that blocks its thread: its role may have been given to another by now, or not. On
+ * current-thread it would block whoever stops, too. */
+ON_WORKERS(a_task_that_blocks_its_thread_is_found_there)
+{
+    struct job job;
+    job_init(&job);
+    struct caller caller = {new_runtime(options), block_at_the_gate, &job, 0};
+    begin_call(&caller);
+    gate_pass(&job.begun);
+
+    struct seam_stop_report report;
+    CHECK_ERR(seam_runtime_stop(caller.runtime, &report, SEAM_NOW), EAGAIN);
+    CHECK_EQ(report.left_count, 1);
+    CHECK_EQ(report.left[0].kind, SEAM_LEFT_TASK);
+    CHECK(report.left[0].reason == NULL);
+    CHECK(blocks_in(&report.left[0], block_at_the_gate));
+
+    gate_open(&job.gate);
+    CHECK_OK(seam_runtime_stop(caller.runtime, NULL, SEAM_FOREVER));
+    end_call(&caller);
+    seam_runtime_free(caller.runtime);
+    job_fini(&job);
+}
+
+static _Atomic(bool) was_urged;
+
+static void note_urge(int signal)
+{
+    (void)signal;
+    atomic_store(&was_urged, true);
+}
+
+TEST(a_program_that_handles_the_signal_itself_gets_a_report_without_running_stacks)
+{
+    struct sigaction own = {.sa_handler = note_urge};
+    CHECK_EQ(sigaction(SIGURG, &own, NULL), 0);
+    struct job job;
+    job_init(&job);
+    struct caller caller = {
+            new_runtime(&(struct seam_options){.workers = 1}), block_at_the_gate, &job, 0};
+    begin_call(&caller);
+    gate_pass(&job.begun);
+    struct seam_stop_report report;
+    CHECK_ERR(seam_runtime_stop(caller.runtime, &report, SEAM_NOW), EAGAIN);
+    CHECK_EQ(report.left_count, 1);
+    CHECK_EQ(report.left[0].frame_count, 0);
+    CHECK(!atomic_load(&was_urged));
+    gate_open(&job.gate);
+    CHECK_OK(seam_runtime_stop(caller.runtime, NULL, SEAM_FOREVER));
     end_call(&caller);
     seam_runtime_free(caller.runtime);
     job_fini(&job);
@@ -212,6 +296,7 @@ ON_EVERY_RUNTIME(a_job_that_is_abandoned_is_reported)
     CHECK_EQ(report.left[0].kind, SEAM_LEFT_JOB);
     CHECK(report.left[0].age_ns >= 20 * SEAM_MILLISECOND);
     CHECK((uintptr_t)report.left[0].spawned_at == (uintptr_t)block_at_the_gate);
+    CHECK(blocks_in(&report.left[0], block_at_the_gate));
     seam_runtime_free(caller.runtime);
     gate_open(&job.gate);
     gate_pass(&job.destroyed);
