@@ -54,7 +54,7 @@ static int block_as_task(
     }
     struct block block = {
             .job = {.run = run_block},
-            .service = {.fn = fn, .arg = arg},
+            .service = {.fn = fn, .arg = arg, .call = sm_thread_party(thread)->scope->call},
             .runtime = sm_runtime_current(thread),
     };
     int r = sm_pool_submit(block.runtime->pool, &block.job, deadline_ns <= SEAM_NOW);
