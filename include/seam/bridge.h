@@ -33,8 +33,8 @@ extern "C" {
 typedef struct seam_bridge seam_bridge;
 
 enum {
-    SEAM_BRIDGE_NAME_MAX = 15,  /* characters; what the kernel shows of a thread's name */
-    SEAM_BRIDGE_BUCKETS = 40,   /* of a histogram of times */
+    SEAM_BRIDGE_NAME_MAX = 15,    /* characters; what the kernel shows of a thread's name */
+    SEAM_BRIDGE_BUCKETS = 40,     /* of a histogram of times */
     SEAM_REPLY_MESSAGE_MAX = 192, /* bytes, with the final zero */
     SEAM_REPLY_FRAMES_MAX = 16
 };
@@ -93,12 +93,12 @@ struct seam_bridge_caller_stats {
 
 /** What a bridge does, and has done. */
 struct seam_bridge_stats {
-    uint32_t in_flight;        /* calls that have a place */
-    uint32_t in_flight_high;   /* the most there have been at once */
-    uint32_t in_flight_max;    /* the most there may be */
-    uint32_t queued;           /* callers that wait for a place */
-    int64_t oldest_ns;         /* age of the oldest call inside; 0: there is none */
-    int64_t oldest_queued_ns;  /* how long the first caller in line has waited; 0: nobody does */
+    uint32_t in_flight;       /* calls that have a place */
+    uint32_t in_flight_high;  /* the most there have been at once */
+    uint32_t in_flight_max;   /* the most there may be */
+    uint32_t queued;          /* callers that wait for a place */
+    int64_t oldest_ns;        /* age of the oldest call inside; 0: there is none */
+    int64_t oldest_queued_ns; /* how long the first caller in line has waited; 0: nobody does */
     uint64_t reserved[6];
     struct seam_bridge_caller_stats by_caller[SEAM_CALLER_KINDS];
 };

@@ -40,17 +40,17 @@ struct seam_bridge {
 
     struct sm_lock lock; /* everything below */
     enum sm_bridge_state state;
-    bool is_private;           /* the runtime is ours to stop */
-    bool is_reopening;         /* by somebody who counts as a caller, the only one */
-    bool is_cancelling;        /* who has come in must not begin any more */
-    seam_runtime *runtime;     /* we hold a reference; changes only while callers == 0 */
+    bool is_private;       /* the runtime is ours to stop */
+    bool is_reopening;     /* by somebody who counts as a caller, the only one */
+    bool is_cancelling;    /* who has come in must not begin any more */
+    seam_runtime *runtime; /* we hold a reference; changes only while callers == 0 */
     uint32_t callers;
     uint32_t in_flight;
     uint32_t in_flight_high;
     uint32_t queued;
-    struct sm_list calls;      /* struct sm_call: everybody who has come in and is not in line */
-    struct sm_list line;       /* struct sm_waiter, its value the struct sm_call */
-    struct sm_waiter *closer;  /* waits for callers == 0 */
+    struct sm_list calls;     /* struct sm_call: everybody who has come in and is not in line */
+    struct sm_list line;      /* struct sm_waiter, its value the struct sm_call */
+    struct sm_waiter *closer; /* waits for callers == 0 */
     struct seam_bridge_report report;
     struct seam_bridge_caller_stats by_caller[SEAM_CALLER_KINDS];
 
@@ -61,14 +61,15 @@ struct seam_bridge {
 struct sm_call {
     seam_bridge *bridge;
     seam_runtime *runtime; /* the bridge's, when the call came in */
-    struct sm_call *outer; /* the call that its caller runs in; NULL: none, or one that may end first */
+    struct sm_call
+            *outer; /* the call that its caller runs in; NULL: none, or one that may end first */
     seam_fn *fn;
     void *arg;
     int64_t deadline_ns;
     int64_t came_ns;
     struct sm_list link; /* bridge->calls; under the bridge's lock */
     uint8_t caller;      /* enum seam_bridge_caller */
-    bool is_inside;      /* its caller is in a call of the same bridge: it has no place of its own */
+    bool is_inside; /* its caller is in a call of the same bridge: it has no place of its own */
 
     struct sm_lock lock; /* what follows, until the call's end is known */
     bool is_cancelled;   /* by who closes the bridge */

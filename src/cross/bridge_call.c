@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "seam/bridge.h"
+#include "seam/scope.h"
 #include "seam/time.h"
 
 #include "base/panic.h"
@@ -87,7 +88,11 @@ static int64_t patience(int64_t deadline_ns)
 /* What the caller is told, given what seam_call() said. */
 static int settle(const struct sm_call *call, int r)
 {
-    if (r == -ESHUTDOWN) return -EOWNERDEAD; /* the runtime's stop; the bridge's own is seen before */
+    /* The runtime's stop; the bridge's own has been seen before. */
+    if (r == -ESHUTDOWN) return -EOWNERDEAD;
+    /* A runtime that is stopped cancels what has not begun, too. */
+    bool is_stopped = r == -ECANCELED && !sm_runtime_is_open(call->runtime);
+    if (is_stopped && seam_cancelled() == 0) return -EOWNERDEAD;
     if (r == 0 && !call->has_begun) return -ESHUTDOWN;
     if (r == 0 && !call->has_ended) return -EPIPE;
     return r;
@@ -200,7 +205,8 @@ int seam_fail(int code, const char *format, ...)
 
 static enum seam_bridge_caller kind_of(struct sm_thread *thread, const seam_runtime *runtime)
 {
-    if (thread->task == NULL) return thread->pool_of != NULL ? SEAM_CALLER_POOL : SEAM_CALLER_THREAD;
+    if (thread->task == NULL)
+        return thread->pool_of != NULL ? SEAM_CALLER_POOL : SEAM_CALLER_THREAD;
     return sm_runtime_current(thread) == runtime ? SEAM_CALLER_TASK : SEAM_CALLER_OTHER_TASK;
 }
 

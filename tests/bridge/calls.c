@@ -190,7 +190,8 @@ static int count_threads(void)
     DIR *tasks = opendir("/proc/self/task");
     CHECK(tasks != NULL);
     int count = 0;
-    while (readdir(tasks) != NULL) count++;
+    while (readdir(tasks) != NULL)
+        count++;
     CHECK_EQ(closedir(tasks), 0);
     return count;
 }
@@ -200,9 +201,11 @@ ON_EVERY_BRIDGE(ten_thousand_calls_need_no_more_threads_than_five)
     check_time_limit(60);
     struct door door;
     door_open(&door, kind, 0);
-    for (int i = 0; i < 5; i++) CHECK_EQ(add_synchronously(door.bridge, i, i), 2 * i);
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(add_synchronously(door.bridge, i, i), 2 * i);
     int before = count_threads();
-    for (int i = 0; i < 10000; i++) CHECK_EQ(add_synchronously(door.bridge, i, i), 2 * i);
+    for (int i = 0; i < 10000; i++)
+        CHECK_EQ(add_synchronously(door.bridge, i, i), 2 * i);
     CHECK(count_threads() <= before);
     door_close(&door);
 }
@@ -215,7 +218,8 @@ TEST(a_closed_bridge_has_no_thread)
     door_open(&door, &(struct kind){.is_private = true, .runtime.workers = 1}, 0);
     CHECK(count_threads() > before);
     door_close(&door);
-    while (count_threads() > before) (void)sched_yield();
+    while (count_threads() > before)
+        (void)sched_yield();
 }
 
 static int has_name(void *arg)
@@ -275,7 +279,8 @@ ON_EVERY_BRIDGE(sixty_four_callers_wait_a_quarter_second_together)
         CHECK_EQ(pthread_create(&threads[i], NULL, call_to_sleep, door.bridge), 0);
     }
     sm_clock_idle(); /* who joins threads does not run */
-    for (int i = 0; i < CROWD; i++) CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    for (int i = 0; i < CROWD; i++)
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
     sm_clock_busy();
     CHECK_EQ(seam_now_ns(), then_ns + 250 * SEAM_MILLISECOND);
     door_close(&door);
@@ -380,7 +385,8 @@ static int spawn_eight(void *arg)
 {
     struct seam_scope scope;
     CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
-    for (int i = 0; i < 8; i++) CHECK_OK(seam_spawn(&scope, count, arg, NULL, NULL));
+    for (int i = 0; i < 8; i++)
+        CHECK_OK(seam_spawn(&scope, count, arg, NULL, NULL));
     CHECK_OK(seam_scope_end(&scope));
     return atomic_load((_Atomic(int) *)arg);
 }

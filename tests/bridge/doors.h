@@ -82,7 +82,10 @@ struct meeting {
     struct seam_event go_on;  /* fn may end */
 };
 
-#define MEETING_INIT {SEAM_EVENT_INIT, SEAM_EVENT_INIT}
+#define MEETING_INIT \
+    { \
+        SEAM_EVENT_INIT, SEAM_EVENT_INIT \
+    }
 
 static inline int stay_until_told(void *arg)
 {

@@ -162,7 +162,8 @@ ON_EVERY_BRIDGE(callers_in_line_are_let_in_in_the_order_in_which_they_came)
         wait_for_line(door.bridge, (uint32_t)i + 1);
     }
     holder_end(&holder);
-    for (int i = 0; i < LINE; i++) CHECK_EQ(pthread_join(visitors[i].thread, NULL), 0);
+    for (int i = 0; i < LINE; i++)
+        CHECK_EQ(pthread_join(visitors[i].thread, NULL), 0);
     CHECK_EQ(atomic_load(&queue.next), LINE);
     door_close(&door);
 }
@@ -205,7 +206,8 @@ ON_EVERY_BRIDGE(never_are_more_inside_than_there_are_places)
     for (int i = 0; i < GUESTS; i++) {
         CHECK_EQ(pthread_create(&threads[i], NULL, come_often, &room), 0);
     }
-    for (int i = 0; i < GUESTS; i++) CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    for (int i = 0; i < GUESTS; i++)
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
     CHECK_EQ(atomic_load(&room.visits), GUESTS * VISITS);
     struct seam_bridge_stats stats;
     seam_bridge_stats_read(door.bridge, &stats);
@@ -297,10 +299,10 @@ ON_EVERY_BRIDGE(calls_nest_through_two_bridges_of_a_single_place_each)
     door_open(&door, kind, 1);
     door_open(&other, kind, 1);
     check_dive((struct dive){.bridge = door.bridge, .other = other.bridge});
-    check_dive((struct dive){
-            .bridge = door.bridge, .other = other.bridge, .through = call_in_task});
-    check_dive((struct dive){
-            .bridge = door.bridge, .other = other.bridge, .through = call_in_pool});
+    check_dive(
+            (struct dive){.bridge = door.bridge, .other = other.bridge, .through = call_in_task});
+    check_dive(
+            (struct dive){.bridge = door.bridge, .other = other.bridge, .through = call_in_pool});
     door_close(&other);
     door_close(&door);
 }
@@ -313,8 +315,7 @@ static void pass_nothing_to(void *arg, int result)
 
 static int call_owned_inside(void *arg)
 {
-    CHECK_OK(seam_bridge_call_owned(
-            arg, do_nothing, NULL, pass_nothing_to, NULL, SEAM_FOREVER));
+    CHECK_OK(seam_bridge_call_owned(arg, do_nothing, NULL, pass_nothing_to, NULL, SEAM_FOREVER));
     return 0;
 }
 
@@ -335,13 +336,13 @@ TEST(two_views_of_one_runtime_have_limits_of_their_own)
     CHECK_OK(seam_runtime_new(&options, &runtime));
     seam_bridge *log = NULL;
     seam_bridge *refs = NULL;
-    CHECK_OK(seam_bridge_new(&(struct seam_bridge_options){.name = "pg-oplog",
-                                     .runtime = runtime,
-                                     .in_flight_max = 1},
+    CHECK_OK(seam_bridge_new(
+            &(struct seam_bridge_options){
+                    .name = "pg-oplog", .runtime = runtime, .in_flight_max = 1},
             &log));
-    CHECK_OK(seam_bridge_new(&(struct seam_bridge_options){.name = "pg-refs",
-                                     .runtime = runtime,
-                                     .in_flight_max = 1},
+    CHECK_OK(seam_bridge_new(
+            &(struct seam_bridge_options){
+                    .name = "pg-refs", .runtime = runtime, .in_flight_max = 1},
             &refs));
     struct holder holder;
     holder_begin(&holder, log);

@@ -10,7 +10,8 @@
 static uint64_t total(const uint64_t latency[SEAM_BRIDGE_BUCKETS])
 {
     uint64_t sum = 0;
-    for (int i = 0; i < SEAM_BRIDGE_BUCKETS; i++) sum += latency[i];
+    for (int i = 0; i < SEAM_BRIDGE_BUCKETS; i++)
+        sum += latency[i];
     return sum;
 }
 
@@ -89,7 +90,8 @@ ON_EVERY_BRIDGE(the_histogram_has_a_bucket_for_each_power_of_two)
     }
     struct seam_bridge_caller_stats stats = stats_of(door.bridge, SEAM_CALLER_THREAD);
     CHECK_EQ(stats.latency[0], 0);
-    for (int i = 1; i < SEAM_BRIDGE_BUCKETS - 1; i++) CHECK_EQ(stats.latency[i], 1);
+    for (int i = 1; i < SEAM_BRIDGE_BUCKETS - 1; i++)
+        CHECK_EQ(stats.latency[i], 1);
     CHECK_EQ(stats.latency[SEAM_BRIDGE_BUCKETS - 1], 3);
     door_close(&door);
     sm_clock_make_real();
@@ -158,8 +160,8 @@ ON_EVERY_BRIDGE(deadlines_cancellations_and_refusals_are_counted)
     /* Missed before it began; while it ran; and by an owned call. */
     CHECK_ERR(seam_bridge_call(door.bridge, must_not_run, NULL, NULL, seam_now_ns()), ETIMEDOUT);
     CHECK_OK(seam_bridge_call(door.bridge, wait_for_ever, &never, NULL, seam_after(SEAM_SECOND)));
-    CHECK_ERR(seam_bridge_call_owned(door.bridge, wait_for_ever, &never, put_down, NULL,
-                      seam_after(SEAM_SECOND)),
+    CHECK_ERR(seam_bridge_call_owned(
+                      door.bridge, wait_for_ever, &never, put_down, NULL, seam_after(SEAM_SECOND)),
             ETIMEDOUT);
     CHECK_OK(seam_run(&kind->runtime, be_cancelled, door.bridge));
     CHECK_OK(seam_bridge_close(door.bridge, NULL, SEAM_FOREVER));
