@@ -57,7 +57,7 @@ static int block_there(
     }
     struct block block = {
             .job = {.run = run_block, .fn = fn},
-            .service = {.fn = fn, .arg = arg},
+            .service = {.fn = fn, .arg = arg, .call = sm_party_call(sm_thread_party(thread))},
             .runtime = runtime,
     };
     int r = sm_pool_submit(block.runtime->pool, &block.job, deadline_ns <= SEAM_NOW);

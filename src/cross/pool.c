@@ -162,7 +162,7 @@ static void leave(struct sm_pool *pool, struct pool_thread *self)
 static void *pool_main(void *arg)
 {
     struct sm_pool *pool = arg;
-    char name[16] = "";
+    char name[24] = "";
     (void)snprintf(name, sizeof name, "%s-pool", pool->runtime->name);
     sm_os_thread_name(name);
     sm_thread_self()->pool_of = pool->runtime;

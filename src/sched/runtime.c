@@ -51,14 +51,20 @@ static void signal_spare(struct sm_thread *thread, uint32_t signal)
     sm_os.futex_wake(&thread->signal, 1);
 }
 
+/* Call the thread name-index, or name alone where that is too long to be shown. */
+static void name_worker_thread(const struct seam_runtime *runtime, uint32_t index)
+{
+    char name[sizeof runtime->name + 11] = "";
+    int length = snprintf(name, sizeof name, "%s-%u", runtime->name, index);
+    sm_os_thread_name(length < (int)sizeof runtime->name ? name : runtime->name);
+}
+
 static void *thread_main(void *arg)
 {
     struct start start = *(struct start *)arg;
     free(arg);
     struct seam_runtime *runtime = start.runtime;
-    char name[16] = "";
-    (void)snprintf(name, sizeof name, "%s-%u", runtime->name, start.worker->index);
-    sm_os_thread_name(name);
+    name_worker_thread(runtime, start.worker->index);
     sm_store_relaxed(start.tid, sm_os_thread_id()); /* relaxed: for reports */
 
     struct sm_thread *thread = sm_thread_self();

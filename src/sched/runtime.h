@@ -65,7 +65,7 @@ struct seam_runtime {
     bool may_overtake; /* roles may be taken from blocked threads */
     enum seam_steal steal;
     uint8_t stack_class;
-    char name[10];
+    char name[16];
 
     _Atomic(uint64_t) idle[SM_IDLE_WORDS]; /* a bit for each worker that sleeps */
     _Atomic(uint32_t) searching;           /* workers looking for something to steal */

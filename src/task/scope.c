@@ -111,6 +111,7 @@ int sm_scope_open(struct sm_scope *scope, struct sm_party *party, struct sm_scop
     }
     scope->owner = party;
     scope->outer = party->scope;
+    if (party->scope != NULL) scope->call = party->scope->call;
     scope->outer_depth = party->scope_depth;
     scope->depth = (uint16_t)(party->depth + 1);
 

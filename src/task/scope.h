@@ -29,6 +29,7 @@
 #include "task/party.h"
 #include "time/timer.h"
 
+struct sm_call;
 struct sm_task;
 struct sm_thread;
 
@@ -60,6 +61,7 @@ struct __attribute__((may_alias)) sm_scope {
     struct sm_scope *outer;  /* the owner's innermost scope before */
     struct sm_scope *parent; /* whom we are registered with; NULL: nobody */
     seam_runtime *runtime;
+    struct sm_call *call;      /* the bridge's call it is in (cross/bridge.h); NULL: none */
     struct sm_list in_parent;  /* parent->children; under parent's lock */
     struct sm_list in_runtime; /* a list of root->guests; under that list's lock */
     struct sm_list children;
@@ -112,6 +114,12 @@ static inline bool sm_party_is_cancelled(const struct sm_party *party)
     if (party->scope == NULL || party->shield_depth >= party->scope_depth) return false;
     /* relaxed: whoever must not miss a concurrent cancellation parks, and wait.c looks again. */
     return sm_load_relaxed(&party->scope->cancelled) != 0;
+}
+
+/* The bridge's call that party is in, or NULL. */
+static inline struct sm_call *sm_party_call(const struct sm_party *party)
+{
+    return party->scope != NULL ? party->scope->call : NULL;
 }
 
 /* One task or joiner less. Under scope's lock. Returns the claimed party that waits for the scope to be empty,
