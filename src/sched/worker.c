@@ -14,8 +14,6 @@
 enum {
     LOOK_EVERY_MAX = 64,     /* switches between two looks at the clock */
     QUANTUM_NS = 200 * 1000, /* how long events may go unnoticed while tasks run */
-    SPINS_MIN = 8,
-    SPINS_MAX = 1024,
     BACKLOG_BATCH = SM_RING_SLOTS / 2,
     CREDIT_BATCH = 64,
     CACHED_STACKS_MAX = 2048, /* a burst of a thousand tasks is served without a lock */
@@ -45,7 +43,7 @@ int sm_worker_init(struct sm_worker *worker, struct seam_runtime *runtime, uint3
             .runtime = runtime,
             .index = index,
             .look_every = LOOK_EVERY_MAX,
-            .spins_max = SPINS_MAX / 4,
+            .spin = SM_SPIN_INIT,
             .random = index * 2654435761u + 1,
             .clock_heap = {.wake = wake_for_clock, .has_events = has_events_for_clock},
     };
@@ -434,20 +432,23 @@ static bool is_over(struct sm_worker *worker, struct sm_party *party)
             && (sm_load_seq_cst(&party->word) & SM_PARTY_STATE_MASK) != SM_PARTY_WAITING;
 }
 
+struct lookout {
+    struct sm_worker *worker;
+    struct sm_party *party;
+};
+
+static bool has_news(void *arg)
+{
+    const struct lookout *lookout = arg;
+    return !sm_inbox_is_empty(&lookout->worker->inbox) || is_over(lookout->worker, lookout->party);
+}
+
 /* Work from other threads often follows soon: spinning a little saves them the wake-up and us the
- * sleep. How much is worth it is learnt, as in task/wait.c. */
+ * sleep. */
 static bool spin_for_work(struct sm_worker *worker, struct sm_party *party)
 {
-    if (sm_clock_spins_are_pointless()) return false;
-    for (uint32_t i = 0; i < worker->spins_max; i++) {
-        if (!sm_inbox_is_empty(&worker->inbox) || is_over(worker, party)) {
-            if (worker->spins_max < SPINS_MAX) worker->spins_max *= 2;
-            return true;
-        }
-        sm_spin_pause();
-    }
-    if (worker->spins_max > SPINS_MIN) worker->spins_max /= 2;
-    return false;
+    struct lookout lookout = {.worker = worker, .party = party};
+    return !sm_clock_spins_are_pointless() && sm_spin_until(&worker->spin, has_news, &lookout);
 }
 
 static void sleep_in_poller(struct sm_worker *worker, struct sm_party *party)

@@ -61,7 +61,7 @@ struct sm_worker {
     struct sm_stack_cache stacks[SM_STACK_CLASS_COUNT];
     int64_t looked_ns;
     uint32_t look_every; /* how many switches make about 200 us, lately */
-    uint32_t spins_max;
+    struct sm_spin spin;
     uint32_t random;
     struct sm_poller poller;
 

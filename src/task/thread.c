@@ -50,7 +50,7 @@ static struct sm_thread *new_record(void)
 {
     struct sm_thread *thread = aligned_alloc(64, (sizeof *thread + 63) / 64 * 64);
     if (thread == NULL) return NULL;
-    *thread = (struct sm_thread){.event_fd = -1, .spins_max = 64, .party = {.depth = 1}};
+    *thread = (struct sm_thread){.event_fd = -1, .spin = SM_SPIN_INIT, .party = {.depth = 1}};
     return thread;
 }
 

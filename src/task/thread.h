@@ -25,6 +25,7 @@
 
 #include "arch/context.h"
 #include "base/atomic.h"
+#include "base/spin.h"
 #include "os/os.h"
 #include "task/party.h"
 #include "task/runner.h"
@@ -57,7 +58,7 @@ struct sm_thread {
     struct sm_list driving;       /* place among those who would drive a runtime; under its lock */
     _Atomic(int) tid; /* these two are read by the monitor, perhaps after the thread has ended */
     _Atomic(int) cpu_clock;
-    unsigned spins_max;       /* how long waiting by spinning has been worth it lately */
+    struct sm_spin spin;
     struct sm_list link;      /* spares */
     _Atomic(uint32_t) signal; /* futex of a spare */
     struct sm_thread *next_free;

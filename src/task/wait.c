@@ -89,25 +89,16 @@ static int wait_as_task(struct sm_thread *thread, const struct sm_wait *wait)
     return party->result;
 }
 
-/* Spinning pays when the answer comes from a thread that runs right now. Every wait that was
- * answered in time doubles what the next may spend, every other halves it. */
-enum { SPINS_MIN = 8, SPINS_MAX = 1024 };
+static bool is_done(void *arg)
+{
+    struct sm_party *party = arg;
+    /* acquire: pairs with the release in complete_thread(). */
+    return sm_load_acquire(&party->word) == SM_PARTY_DONE;
+}
 
 static bool spin_until_done(struct sm_thread *thread)
 {
-    if (sm_clock_spins_are_pointless()) return false;
-
-    for (unsigned i = 0; i < thread->spins_max; i++) {
-        /* acquire: pairs with the release in complete_thread(). */
-        if (sm_load_acquire(&thread->party.word) == SM_PARTY_DONE) {
-            thread->spins_max =
-                    thread->spins_max * 2 < SPINS_MAX ? thread->spins_max * 2 : SPINS_MAX;
-            return true;
-        }
-        sm_spin_pause();
-    }
-    thread->spins_max = thread->spins_max / 2 > SPINS_MIN ? thread->spins_max / 2 : SPINS_MIN;
-    return false;
+    return !sm_clock_spins_are_pointless() && sm_spin_until(&thread->spin, is_done, &thread->party);
 }
 
 /* End our own wait, unless somebody is faster. */
