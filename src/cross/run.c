@@ -13,6 +13,7 @@
 #include "seam/time.h"
 
 #include "base/panic.h"
+#include "cross/block.h"
 #include "cross/pool.h"
 #include "sched/runtime.h"
 #include "task/scope.h"
@@ -134,7 +135,7 @@ int seam_runtime_stop(seam_runtime *runtime, int64_t deadline_ns)
         /* Threads are joined, and perhaps tasks driven: not on a worker's thread. */
         struct stop stop = {.runtime = runtime, .deadline_ns = deadline_ns};
         int result = 0;
-        int r = seam_block(NULL, stop_as_thread, &stop, &result, SEAM_FOREVER);
+        int r = sm_block_errand(SM_ERRAND_STOP, stop_as_thread, &stop, &result);
         return r < 0 ? r : result;
     }
     int r = seam_mutex_lock(&runtime->stop_mutex, deadline_ns);
@@ -182,7 +183,7 @@ int seam_run(const struct seam_options *options, seam_fn *fn, void *arg)
 {
     struct run run = {.options = options, .fn = fn, .arg = arg};
     int result = 0;
-    int r = seam_block(NULL, run_as_thread, &run, &result, SEAM_FOREVER);
+    int r = sm_block_errand(SM_ERRAND_DRIVE, run_as_thread, &run, &result);
     return r < 0 ? r : result;
 }
 

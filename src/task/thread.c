@@ -29,6 +29,7 @@ static void retire(void *arg)
     if (thread->has_alt_stack) sm_overflow_thread_end();
     thread->has_alt_stack = false;
     thread->pool_of = NULL;
+    thread->slot = NULL;
     thread->party.scope = NULL; /* a thread that ends inside a scope leaves it open for ever */
     sm_store_relaxed(&thread->inside, 0); /* relaxed: it holds no role */
     sm_thread_current = NULL;
