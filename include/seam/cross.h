@@ -91,19 +91,22 @@ SEAM_API SEAM_SUSPENDS int seam_call_owned(seam_runtime *runtime, seam_fn *fn, v
  * @deadline_ns: when @fn is cancelled
  *
  * @fn runs on a thread of a blocking pool while the caller waits: the pool of the runtime that
- * @job_class belongs to. When all of its threads are busy the job waits in line. From a thread that
- * may block anyway and names no class, @fn runs at once, in the caller.
+ * @job_class belongs to. When the class has as many jobs running as it may, the job waits in line
+ * (seam/jobs.h). Where the caller may block anyway, @fn runs at once, in the caller: from a thread
+ * or a job when no class is named, and from a job of that very class.
  *
- * @fn is not a task but may call everything in seam. Code that is blocked in the kernel cannot be
- * stopped half-way: when @fn has begun, its end is waited for; what it waits for in seam is
- * cancelled.
+ * @fn is not a task but may call everything in seam; while it waits there, it gives its slot back.
+ * Code that is blocked in the kernel cannot be stopped half-way: when @fn has begun, its end is
+ * waited for; what it waits for in seam is cancelled, and if @job_class is interruptible, its system
+ * calls return EINTR.
  *
  * Return: 0 when @fn ran to its end, however late, or
  *   -ETIMEDOUT   the deadline passed before @fn began; it did not run
- *   -EAGAIN      with SEAM_NOW: no thread of the pool was free; @fn did not run
+ *   -EAGAIN      the line is full (queue_max) or, with SEAM_NOW, @fn would have to wait in it; @fn
+ *                did not run
  *   -ECANCELED   the caller was cancelled before @fn began; it did not run
- *   -ENOMEM      no thread could be started and none is running; @fn did not run
- *   -ESHUTDOWN   the runtime that was named is stopping; @fn did not run
+ *   -ENOMEM      the pool has no thread and none could be started; @fn did not run
+ *   -ESHUTDOWN   the runtime of @job_class is stopping; @fn did not run
  *   -EOWNERDEAD  this is a forked child; @fn did not run
  *   and, from a thread with a deadline, the errors of seam_run(): the default runtime keeps it
  *

@@ -35,7 +35,7 @@ enum seam_steal {
 /** How to build a runtime. Zero in any field asks for the default. */
 struct seam_options {
     uint32_t workers;         /* threads that run tasks, 1..1024; default: one per usable CPU */
-    uint32_t blockers_max;    /* threads seam_block() may use at once; default: 64 */
+    uint32_t blockers_max;    /* jobs of seam_block() that run at once (seam/jobs.h); default: 64 */
     enum seam_steal steal;    /* what idle workers may take */
     bool current_thread;      /* no threads: whoever drives it runs it; workers must be 0 or 1 */
     bool no_overflow_handler; /* do not install the SIGSEGV handler that names the task */
@@ -74,8 +74,8 @@ struct seam_runtime_stats {
  * meanwhile, so a program that asks for one worker, or for current_thread, has one thread (a
  * monitor thread sleeps beside many workers).
  *
- * From a task, or from a pool thread, the new runtime is driven by a pool thread and the caller
- * waits as for seam_block(); the caller's cancellation reaches @fn.
+ * From a task, the new runtime is driven by a thread of the pool, one that blocking jobs do not
+ * compete for, and the caller waits as for seam_block(); the caller's cancellation reaches @fn.
  *
  * Return: whatever @fn returned, or
  *   -EINVAL      an option is out of range; nothing was started

@@ -30,11 +30,11 @@ enum seam_left_kind {
 /** Somebody who has not ended. Addresses of code are for dladdr(), addr2line and debuggers. */
 struct seam_left {
     enum seam_left_kind kind;
-    uint32_t frame_count;                     /* of frames; 0 where nobody could look */
-    char name[32];                            /* as given to seam_spawn(), cut; of a job, "job" */
-    const char *reason;                       /* what a task waits for; NULL: it does not wait */
-    int64_t age_ns;                           /* since it began, at least; about 1 ms exact */
-    const void *spawned_at;                   /* who spawned the task; of a job, its function */
+    uint32_t frame_count;   /* of frames; 0 where nobody could look */
+    char name[32];          /* as given to seam_spawn(), cut; of a job, its class */
+    const char *reason;     /* what a task waits for; NULL: it does not wait */
+    int64_t age_ns;         /* since it began, at least; about 1 ms exact */
+    const void *spawned_at; /* who spawned the task; of a job, its function */
     const void *frames[SEAM_LEFT_FRAMES_MAX]; /* its stack, innermost first */
     uint64_t reserved[2];                     /* zero */
 };

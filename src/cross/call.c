@@ -16,6 +16,7 @@
 #include "seam/time.h"
 
 #include "base/cast.h"
+#include "cross/block.h"
 #include "cross/service.h"
 #include "sched/runtime.h"
 #include "sync/inside.h"
@@ -79,7 +80,7 @@ SEAM_SUSPENDS static int call_as_thread(void *arg)
 SEAM_SUSPENDS static int call_from_pool(const struct indirect *call)
 {
     int result = 0;
-    int r = seam_block(NULL, call_as_thread, sm_drop_const(call), &result, SEAM_FOREVER);
+    int r = sm_block_errand(SM_ERRAND_DRIVE, call_as_thread, sm_drop_const(call), &result);
     return r < 0 ? r : result;
 }
 
@@ -143,7 +144,7 @@ SEAM_SUSPENDS static int call_owned_as_thread(void *arg)
 SEAM_SUSPENDS static int call_owned_from_pool(const struct indirect_owned *owned)
 {
     int result = 0;
-    int r = seam_block(NULL, call_owned_as_thread, sm_drop_const(owned), &result, SEAM_FOREVER);
+    int r = sm_block_errand(SM_ERRAND_DRIVE, call_owned_as_thread, sm_drop_const(owned), &result);
     if (r == 0) return result;
     owned->destroy(owned->call.arg, -ECANCELED);
     return r;

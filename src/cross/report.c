@@ -106,17 +106,27 @@ static void look_at_thread(void *arg, int tid)
     }
 }
 
-static void add_job(void *arg, const struct sm_running_job *job)
+static void add_job(struct seam_stop_report *out, const struct sm_pool_job *job)
 {
-    const struct sm_report *report = arg;
-    report->out->jobs_left++;
-    struct seam_left *left = add(report->out, SEAM_LEFT_JOB);
+    struct seam_left *left = add(out, SEAM_LEFT_JOB);
     if (left == NULL) return;
-    (void)snprintf(left->name, sizeof left->name, "job");
-    left->age_ns = sm_now_ns() - job->since_ns;
+    (void)snprintf(left->name, sizeof left->name, "%s", job->class_name);
+    left->age_ns = job->age_ns;
     left->spawned_at = (const void *)job->fn;
     struct sm_frames frames;
-    if (sm_os_thread_frames(job->tid, NULL, &frames)) set_frames(left, &frames);
+    if (sm_os_thread_frames(job->thread_id, NULL, &frames)) set_frames(left, &frames);
+}
+
+/* Those that run; returns how many. */
+static uint32_t add_jobs(const struct sm_report *report)
+{
+    struct sm_pool_job jobs[SEAM_LEFT_MAX];
+    uint32_t count = sm_pool_jobs(report->runtime->pool, jobs, SEAM_LEFT_MAX);
+    for (uint32_t i = 0; i < count && i < SEAM_LEFT_MAX; i++) {
+        add_job(report->out, &jobs[i]);
+    }
+    if (count > SEAM_LEFT_MAX) report->out->left_count += count - SEAM_LEFT_MAX;
+    return count;
 }
 
 void sm_report_left(struct sm_report *report)
@@ -125,16 +135,12 @@ void sm_report_left(struct sm_report *report)
     sm_scope_each_live(sm_runtime_root(report->runtime), add_task, report);
     sm_runtime_inspect(report->runtime, look_at_task, report);
     sm_runtime_each_thread(report->runtime, look_at_thread, report);
-    sm_pool_each_running(report->runtime->pool, add_job, report);
+    report->out->jobs_left = add_jobs(report);
 }
 
-void sm_report_abandoned_job(void *arg, const struct sm_running_job *job)
+void sm_report_abandoned(struct sm_report *report)
 {
-    struct sm_report *report = arg;
-    if (report->out == NULL) return;
-    add_job(report, job);
-    report->out->jobs_left--;
-    report->out->jobs_abandoned++;
+    if (report->out != NULL) report->out->jobs_abandoned = add_jobs(report);
 }
 
 void sm_report_end(struct sm_report *report)

@@ -4,7 +4,7 @@
  *
  *     sm_report_begin()      once nothing begins any more
  *     sm_report_left()       tasks are left: list them, and the jobs they wait for; or
- *     sm_report_abandoned_job()    no task is left: for each job that is
+ *     sm_report_abandoned()  no task is left, but jobs are: list them
  *     sm_report_end()        the figures
  *
  * All by the thread that stops the runtime. None of them does anything if nobody asked.
@@ -30,7 +30,5 @@ struct sm_report {
 /* out is zeroed, or NULL. */
 void sm_report_begin(struct sm_report *report, seam_runtime *runtime, struct seam_stop_report *out);
 void sm_report_left(struct sm_report *report);
-
-/* report is a struct sm_report; for sm_pool_end(). */
-void sm_report_abandoned_job(void *report, const struct sm_running_job *job);
+void sm_report_abandoned(struct sm_report *report);
 void sm_report_end(struct sm_report *report);

@@ -13,6 +13,7 @@
 #include "seam/time.h"
 
 #include "base/panic.h"
+#include "cross/block.h"
 #include "cross/pool.h"
 #include "sched/runtime.h"
 #include "task/scope.h"
@@ -79,7 +80,7 @@ int seam_run(const struct seam_options *options, seam_fn *fn, void *arg)
 {
     struct run run = {.options = options, .fn = fn, .arg = arg};
     int result = 0;
-    int r = seam_block(NULL, run_as_thread, &run, &result, SEAM_FOREVER);
+    int r = sm_block_errand(SM_ERRAND_DRIVE, run_as_thread, &run, &result);
     return r < 0 ? r : result;
 }
 

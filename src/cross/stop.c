@@ -21,6 +21,7 @@
 #include "seam/time.h"
 
 #include "base/panic.h"
+#include "cross/block.h"
 #include "cross/pool.h"
 #include "cross/report.h"
 #include "sched/runtime.h"
@@ -74,7 +75,7 @@ static int drain(struct sm_thread *thread, seam_runtime *runtime, int64_t deadli
 
     int r = wait_until_empty(thread, runtime, patient_until_ns);
     if (r != -ETIMEDOUT) return r;
-    (void)sm_pool_interrupt(runtime->pool);
+    sm_pool_interrupt_all(runtime->pool);
     return wait_until_empty(thread, runtime, deadline_ns);
 }
 
@@ -93,8 +94,8 @@ static int stop_alone(
         r = drain(thread, runtime, deadline_ns);
         if (r == 0) {
             sm_scope_dispose_finished(sm_runtime_root(runtime));
-            (void)sm_pool_end(
-                    runtime->pool, seam_after(runtime->grace_ns), sm_report_abandoned_job, &report);
+            uint32_t left = sm_pool_end(runtime->pool, seam_after(runtime->grace_ns));
+            if (left > 0) sm_report_abandoned(&report);
             sm_runtime_end(runtime);
         } else {
             sm_report_left(&report);
@@ -133,7 +134,7 @@ int seam_runtime_stop(
         /* Threads are joined, and perhaps tasks driven: not on a worker's thread. */
         struct stop stop = {runtime, out_report, deadline_ns};
         int result = 0;
-        int r = seam_block(NULL, stop_as_thread, &stop, &result, SEAM_FOREVER);
+        int r = sm_block_errand(SM_ERRAND_STOP, stop_as_thread, &stop, &result);
         return r < 0 ? r : result;
     }
     int r = seam_mutex_lock(&runtime->stop_mutex, deadline_ns);

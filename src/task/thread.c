@@ -34,6 +34,7 @@ static void retire(void *arg)
         sm_stack_unreserve((enum sm_stack_class) class, thread->stack_credits[class]);
         thread->stack_credits[class] = 0;
     }
+    thread->slot = NULL;
     thread->party.scope = NULL; /* a thread that ends inside a scope leaves it open for ever */
     sm_store_relaxed(&thread->inside, 0); /* relaxed: it holds no role */
     sm_thread_current = NULL;

@@ -194,7 +194,7 @@ ON_EVERY_RUNTIME(a_blocking_job_that_runs_is_waited_for_until_the_deadline_and_r
     CHECK_EQ(report.jobs_left, 1);
     CHECK_EQ(report.jobs_abandoned, 0);
     CHECK_EQ(report.left_count, 2);
-    const struct seam_left *left = find_left(&report, "job");
+    const struct seam_left *left = find_left(&report, "user");
     CHECK(left != NULL);
     CHECK_EQ(left->kind, SEAM_LEFT_JOB);
     CHECK(left->age_ns >= 20 * SEAM_MILLISECOND);

@@ -317,6 +317,22 @@ static int call_runtime_jobs(struct things *things)
     return 0;
 }
 
+static int call_job_class_new(struct things *things)
+{
+    seam_job_class *job_class = NULL;
+    int r = seam_job_class_new(things->runtime, NULL, &job_class);
+    CHECK((job_class != NULL) == (r == 0));
+    return r;
+}
+
+static int call_job_class_stats_read(struct things *things)
+{
+    struct seam_job_stats stats;
+    seam_job_class_stats_read(seam_runtime_jobs(things->runtime, SEAM_JOBS_USER), &stats);
+    CHECK_EQ(stats.refused, 0);
+    return 0;
+}
+
 static int call_runtime_fd(struct things *things)
 {
     return seam_runtime_fd(things->runtime);
@@ -536,6 +552,8 @@ static const struct exercise exercises[] = {
         {"seam_event_set", NULL, call_event_set, NULL},
         {"seam_event_wait", NULL, call_event_wait, NULL},
         {"seam_fail", NULL, call_fail, NULL},
+        {"seam_job_class_new", NULL, call_job_class_new, NULL},
+        {"seam_job_class_stats_read", NULL, call_job_class_stats_read, NULL},
         {"seam_join", NULL, call_join, NULL},
         {"seam_listen", NULL, call_listen, NULL},
         {"seam_mutex_init", NULL, call_mutex_init, NULL},

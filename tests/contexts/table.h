@@ -57,6 +57,8 @@
     ROW(seam_event_set,          OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
     ROW(seam_event_wait,         OK  , OK  , OK  , OK  , OK  , CANC, OK  , OK  , DEAD, DEAD) \
     ROW(seam_fail,               OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
+    ROW(seam_job_class_new,      OK  , OK  , OK  , OK  , OK  , OK  , SHUT, SHUT, DEAD, DEAD) \
+    ROW(seam_job_class_stats_read, OK, OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
     ROW(seam_join,               OK  , OK  , OK  , OK  , OK  , CANC, NONE, OK  , DEAD, DEAD) \
     ROW(seam_listen,             OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OPEN, OPEN) \
     ROW(seam_mutex_init,         OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
