@@ -93,8 +93,7 @@ bool sm_os_thread_frames(int tid, const void *(*whose)(void), struct sm_frames *
     struct sigaction before = {};
     struct sigaction ours = {.sa_handler = answer, .sa_flags = SA_RESTART | SA_ONSTACK};
     bool is_answered = false;
-    bool is_free = sigaction(SIGURG, NULL, &before) == 0
-            && (before.sa_flags & SA_SIGINFO) == 0
+    bool is_free = sigaction(SIGURG, NULL, &before) == 0 && (before.sa_flags & SA_SIGINFO) == 0
             && (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN);
     if (is_free && sigaction(SIGURG, &ours, NULL) == 0) {
         is_answered = ask(tid, whose);
