@@ -8,9 +8,11 @@
 #pragma once
 
 #include "seam/attr.h"
+#include "seam/bridge.h"
 #include "seam/chan.h"
 #include "seam/cross.h"
 #include "seam/errno.h"
+#include "seam/jobs.h"
 #include "seam/net.h"
 #include "seam/runtime.h"
 #include "seam/scope.h"

@@ -88,7 +88,9 @@ SEAM_API int seam_listen(const struct sockaddr *address, socklen_t len, int back
  *                arrived stays in the backlog
  *   -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS  nothing free; the connection stays in the backlog, so
  *                wait a little before trying again
- *   -EBADF, -EINVAL, -ENOTSOCK  @fd is not a listening socket
+ *   -EINVAL      @fd is a socket that does not listen
+ *   -ENOTSOCK    @fd is no socket
+ *   -EBADF       @fd is not open
  *   -EOWNERDEAD  this is a forked child
  *
  * Context: any.  Suspends.

@@ -41,7 +41,7 @@ struct seam_options {
     bool no_overflow_handler; /* do not install the SIGSEGV handler that names the task */
     size_t stack_bytes;       /* stack of each task; default 64 KiB; at most 1 MiB */
     int64_t grace_ns;         /* how long the end waits for blocking jobs nobody waits for; 1 s */
-    const char *name;         /* for threads and messages, 9 characters shown; default: "seam" */
+    const char *name;         /* for threads and messages, 15 characters shown; default: "seam" */
     uint64_t reserved[8];     /* zero */
 };
 

@@ -48,7 +48,8 @@ struct seam_task_options {
  * so that it can let go of what @arg owns, and finds itself cancelled at its first wait.
  *
  * Return: 0, or
- *   -ENOMEM      no memory for the task or for its stack; nothing was started
+ *   -ENOMEM      no memory for the task or for its stack; nothing was started. Workers that keep
+ *                stacks for later have been told to give them back: a later try may find some
  *   -EINVAL      stack_bytes is above 1 MiB, or @scope is not open
  *   -ESHUTDOWN   the runtime of @scope is stopping
  *   -EOWNERDEAD  this is a forked child

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "seam/cross.h"
+#include "seam/jobs.h"
 #include "seam/runtime.h"
 #include "seam/scope.h"
 #include "seam/time.h"
@@ -44,9 +45,11 @@ static int wait_for_block(struct block *block, int64_t deadline_ns)
     return r < 0 ? r : -ECANCELED;
 }
 
-static int block_as_task(
-        struct sm_thread *thread, seam_fn *fn, void *arg, int *out_result, int64_t deadline_ns)
+/* On a thread of the runtime's pool. Inside. */
+static int block_there(
+        seam_runtime *runtime, seam_fn *fn, void *arg, int *out_result, int64_t deadline_ns)
 {
+    struct sm_thread *thread = sm_thread_self();
     if (sm_party_is_cancelled(sm_thread_party(thread))) return -ECANCELED;
     if (deadline_ns > SEAM_NOW) {
         int refused = sm_wait_refused(deadline_ns);
@@ -54,8 +57,8 @@ static int block_as_task(
     }
     struct block block = {
             .job = {.run = run_block, .fn = fn},
-            .service = {.fn = fn, .arg = arg},
-            .runtime = sm_runtime_current(thread),
+            .service = {.fn = fn, .arg = arg, .call = sm_party_call(sm_thread_party(thread))},
+            .runtime = runtime,
     };
     int r = sm_pool_submit(block.runtime->pool, &block.job, deadline_ns <= SEAM_NOW);
     if (r == 0) r = wait_for_block(&block, deadline_ns);
@@ -80,15 +83,20 @@ SEAM_SUSPENDS static int block_here(seam_fn *fn, void *arg, int *out_result, int
     return 0;
 }
 
-int seam_block(seam_fn *fn, void *arg, int *out_result, int64_t deadline_ns)
+int seam_block(
+        seam_job_class *job_class, seam_fn *fn, void *arg, int *out_result, int64_t deadline_ns)
 {
     struct sm_thread *thread = sm_enter();
     if (thread == NULL) return -EOWNERDEAD;
-    if (thread->task == NULL) {
+    if (thread->task == NULL && job_class == NULL) {
         sm_leave();
         return block_here(fn, arg, out_result, deadline_ns);
     }
-    int r = block_as_task(thread, fn, arg, out_result, deadline_ns);
+    seam_runtime *own = sm_runtime_current(thread);
+    seam_runtime *runtime = job_class != NULL ? job_class->runtime : own;
+    /* Its own tasks may still want to clean up. */
+    int r = runtime == own || sm_runtime_is_open(runtime) ? 0 : -ESHUTDOWN;
+    if (r == 0) r = block_there(runtime, fn, arg, out_result, deadline_ns);
     sm_leave();
     return r;
 }
@@ -123,8 +131,8 @@ static int submit_owned(struct sm_owned *owned, seam_runtime *runtime)
     return r;
 }
 
-int seam_block_owned(
-        seam_fn *fn, void *arg, seam_destroy_fn *destroy, int *out_result, int64_t deadline_ns)
+int seam_block_owned(seam_job_class *job_class, seam_fn *fn, void *arg, seam_destroy_fn *destroy,
+        int *out_result, int64_t deadline_ns)
 {
     struct sm_owned *owned = NULL;
     int r = sm_owned_new(fn, arg, destroy, &owned);
@@ -132,7 +140,7 @@ int seam_block_owned(
 
     struct sm_thread *thread = sm_enter();
     if (thread == NULL) return sm_owned_refuse(owned, -EOWNERDEAD);
-    seam_runtime *runtime = sm_runtime_current(thread);
+    seam_runtime *runtime = job_class != NULL ? job_class->runtime : sm_runtime_current(thread);
     if (runtime == NULL) r = seam_runtime_default(&runtime);
     (void)sm_enter(); /* starting the default runtime has left */
     if (r == 0) r = sm_owned_check(deadline_ns);

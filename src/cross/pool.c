@@ -11,7 +11,7 @@
 #include "task/thread.h"
 #include "time/clock.h"
 
-enum { SPINS_MIN = 8, SPINS_MAX = 1024 };
+enum { SM_JOB_CLASSES = SEAM_JOBS_CPU + 1 };
 
 /* What a free thread's word says. */
 enum { THREAD_FREE, THREAD_ASLEEP, THREAD_CALLED };
@@ -21,7 +21,7 @@ struct pool_thread {
     struct sm_list link; /* pool->free, while FREE or ASLEEP */
     _Atomic(uint32_t) word;
     struct sm_job *job; /* given with CALLED; NULL: look again */
-    unsigned spins_max;
+    struct sm_spin spin;
     struct sm_list in_pool; /* pool->all; this and the rest under the lock */
     bool is_running;
     struct sm_running_job running;
@@ -30,13 +30,14 @@ struct pool_thread {
 struct sm_pool {
     seam_runtime *runtime;
     uint32_t threads_max;
+    struct seam_job_class classes[SM_JOB_CLASSES];
     struct sm_lock lock; /* everything below */
     struct sm_list line; /* struct sm_job; empty while a thread is free */
     struct sm_list free; /* struct pool_thread, latest first: its caches are warm */
     struct sm_list all;  /* struct pool_thread */
     uint32_t thread_count;
     bool is_ending;
-    bool is_orphan; /* nobody waits for the threads any more: the last one frees */
+    bool is_orphan; /* nobody waits for the threads any more: the last one lets the runtime go */
     pthread_t *threads;
     _Atomic(uint32_t) live; /* threads that have not left; written under the lock; a futex */
 };
@@ -51,6 +52,9 @@ int sm_pool_new(seam_runtime *runtime, uint32_t threads_max, struct sm_pool **ou
         return -ENOMEM;
     }
     *pool = (struct sm_pool){.runtime = runtime, .threads_max = threads_max, .threads = threads};
+    for (int i = 0; i < SM_JOB_CLASSES; i++) {
+        pool->classes[i].runtime = runtime;
+    }
     sm_list_init(&pool->line);
     sm_list_init(&pool->free);
     sm_list_init(&pool->all);
@@ -61,21 +65,20 @@ int sm_pool_new(seam_runtime *runtime, uint32_t threads_max, struct sm_pool **ou
 static bool spin_for_call(struct pool_thread *self)
 {
     if (sm_clock_spins_are_pointless()) return false;
-    for (unsigned i = 0; i < self->spins_max; i++) {
-        /* acquire: pairs with the exchange in call_thread(). It carries the job. */
-        if (sm_load_acquire(&self->word) == THREAD_CALLED) {
-            if (self->spins_max < SPINS_MAX) self->spins_max *= 2;
-            return true;
-        }
+    bool is_called = false;
+    for (unsigned left = sm_spin_budget(&self->spin); left > 0 && !is_called; left--) {
         sm_spin_pause();
+        /* acquire: pairs with the exchange in call_thread(). It carries the job. */
+        is_called = sm_load_acquire(&self->word) == THREAD_CALLED;
     }
-    if (self->spins_max > SPINS_MIN) self->spins_max /= 2;
-    return false;
+    sm_spin_learn(&self->spin, is_called);
+    return is_called;
 }
 
 static void wait_for_call(struct pool_thread *self)
 {
     if (spin_for_call(self)) return;
+    sm_spin_slept(&self->spin); /* as it will be: whoever calls is another thread */
     uint32_t word = THREAD_FREE;
     /* acq_rel: pairs with the exchange in call_thread(): who sees that we sleep counts us as busy
      * again, so there is no moment at which a called thread is idle. */
@@ -149,25 +152,22 @@ static void leave(struct sm_pool *pool, struct pool_thread *self)
     sm_list_remove(&self->in_pool);
     uint32_t left = sm_load_relaxed(&pool->live) - 1; /* relaxed: under the lock */
     sm_store_relaxed(&pool->live, left);              /* relaxed: the ender takes the lock, too */
-    bool frees = left == 0 && pool->is_orphan;
-    /* The ender joins us before it frees the pool: we may touch it until we return. */
+    bool is_last_orphan = left == 0 && pool->is_orphan;
+    /* The ender joins us before it goes on: we may touch the pool until we return. */
     if (!pool->is_orphan) sm_os.futex_wake(&pool->live, 1);
     sm_unlock(&pool->lock);
-    if (!frees) return;
-    sm_runtime_unref(pool->runtime);
-    free(pool->threads);
-    free(pool);
+    if (is_last_orphan) sm_runtime_unref(pool->runtime);
 }
 
 static void *pool_main(void *arg)
 {
     struct sm_pool *pool = arg;
-    char name[16] = "";
+    char name[24] = "";
     (void)snprintf(name, sizeof name, "%s-pool", pool->runtime->name);
     sm_os_thread_name(name);
     sm_thread_self()->pool_of = pool->runtime;
 
-    struct pool_thread self = {.spins_max = SPINS_MAX, .running.tid = sm_os_thread_id()};
+    struct pool_thread self = {.spin.budget = SM_SPIN_MAX, .running.tid = sm_os_thread_id()};
     arrive(pool, &self);
     struct sm_job *job = NULL;
     while ((job = next_job(pool, &self)) != NULL) {
@@ -208,7 +208,7 @@ int sm_pool_submit(struct sm_pool *pool, struct sm_job *job, bool only_if_free)
     sm_lock(&pool->lock);
     struct sm_list *link = sm_list_first(&pool->free);
     if (link == NULL) {
-        int r = line_up(pool, job, only_if_free);
+        int r = pool->is_ending ? -ESHUTDOWN : line_up(pool, job, only_if_free);
         sm_unlock(&pool->lock);
         return r;
     }
@@ -312,17 +312,28 @@ uint32_t sm_pool_end(struct sm_pool *pool, int64_t deadline_ns, sm_pool_visit_fn
     left = sm_load_relaxed(&pool->live); /* relaxed: under the lock */
     pool->is_orphan = left > 0;
     if (left > 0) sm_runtime_ref(pool->runtime);
+    uint32_t thread_count = pool->thread_count;
+    pool->thread_count = left;
     if (left > 0 && visit != NULL) visit_running(pool, visit, arg);
-    for (uint32_t i = 0; left > 0 && i < pool->thread_count; i++) {
-        (void)pthread_detach(pool->threads[i]);
-    }
     sm_unlock(&pool->lock);
-    if (left > 0) return left;
-
-    for (uint32_t i = 0; i < pool->thread_count; i++) {
-        (void)pthread_join(pool->threads[i], NULL);
+    for (uint32_t i = 0; i < thread_count; i++) {
+        (void)(left > 0 ? pthread_detach(pool->threads[i]) : pthread_join(pool->threads[i], NULL));
     }
+    return left;
+}
+
+void sm_pool_free(struct sm_pool *pool)
+{
     free(pool->threads);
     free(pool);
-    return 0;
+}
+
+struct seam_job_class *sm_pool_class(struct sm_pool *pool, enum seam_jobs which)
+{
+    return &pool->classes[which];
+}
+
+seam_job_class *seam_runtime_jobs(seam_runtime *runtime, enum seam_jobs which)
+{
+    return sm_pool_class(runtime->pool, which);
 }

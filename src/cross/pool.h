@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "seam/jobs.h"
 #include "seam/runtime.h"
 
 #include "base/list.h"
@@ -39,6 +40,11 @@ struct sm_job {
 };
 
 struct sm_pool;
+
+/* A view of the pool; lives as long as the runtime. */
+struct seam_job_class {
+    seam_runtime *runtime;
+};
 
 /* -ENOMEM. No thread is started before the first job. */
 int sm_pool_new(seam_runtime *runtime, uint32_t threads_max, struct sm_pool **out_pool);
@@ -62,13 +68,19 @@ uint32_t sm_pool_interrupt(struct sm_pool *pool);
 
 /*
  * End the threads and wait for them until deadline_ns, then leave those that are still in a job to
- * themselves: the last one frees the pool and lets go of the runtime. Their jobs have been given up
- * by their submitters; visit, which may be NULL, is called for each. Returns how many were left.
+ * themselves: they keep the runtime until the last one has ended. Their jobs have been given up by
+ * their submitters; visit, which may be NULL, is called for each. From then on every job is refused.
+ * Returns how many were left.
  */
 uint32_t sm_pool_end(struct sm_pool *pool, int64_t deadline_ns, sm_pool_visit_fn *visit, void *arg);
 
+/* Give the memory back, with the runtime's. */
+void sm_pool_free(struct sm_pool *pool);
+
+struct seam_job_class *sm_pool_class(struct sm_pool *pool, enum seam_jobs which);
+
 /* Queue a job. only_if_free: -EAGAIN where it would have to wait in line. -ENOMEM where there is no
- * thread and none can be started. Any thread; never suspends. */
+ * thread and none can be started. -ESHUTDOWN at the end. Any thread; never suspends. */
 int sm_pool_submit(struct sm_pool *pool, struct sm_job *job, bool only_if_free);
 
 /* Take a job out of the line; false if it has begun. Any thread; never suspends. */

@@ -127,7 +127,7 @@ static int count_up(void *arg)
 static int block_once(void *arg)
 {
     int result = 0;
-    int r = seam_block(count_up, arg, &result, SEAM_FOREVER);
+    int r = seam_block(NULL, count_up, arg, &result, SEAM_FOREVER);
     return r < 0 ? r : result;
 }
 
@@ -191,7 +191,8 @@ static int abandon_job(void *arg)
     (void)arg;
     struct seam_scope scope;
     CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
-    CHECK_ERR(seam_block_owned(outlast_the_runtime, &scope, note_destruction, NULL, SEAM_FOREVER),
+    CHECK_ERR(seam_block_owned(
+                      NULL, outlast_the_runtime, &scope, note_destruction, NULL, SEAM_FOREVER),
             ECANCELED);
     CHECK_ERR(seam_scope_end(&scope), ECANCELED);
     return 0;

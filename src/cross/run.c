@@ -31,6 +31,7 @@ static int build(const struct seam_options *options, bool drive, seam_runtime **
     uint32_t blockers_max = options != NULL ? options->blockers_max : 0;
     runtime->grace_ns = options != NULL ? options->grace_ns : 0;
     if (runtime->grace_ns == 0) runtime->grace_ns = GRACE_DEFAULT_NS;
+    runtime->free_pool = sm_pool_free;
     r = sm_pool_new(runtime, blockers_max != 0 ? blockers_max : BLOCKERS_DEFAULT, &runtime->pool);
     if (r < 0) {
         sm_runtime_discard(runtime);
@@ -78,32 +79,74 @@ int seam_run(const struct seam_options *options, seam_fn *fn, void *arg)
 {
     struct run run = {.options = options, .fn = fn, .arg = arg};
     int result = 0;
-    int r = seam_block(run_as_thread, &run, &result, SEAM_FOREVER);
+    int r = seam_block(NULL, run_as_thread, &run, &result, SEAM_FOREVER);
     return r < 0 ? r : result;
 }
 
-/* ---- the default runtime ---- */
+/* ---- the default runtime ----
+ *
+ *     NONE <---> BUILDING ---> READY ---> CLOSED
+ *
+ *   from       to         by                       who
+ *   NONE       BUILDING   seam_runtime_default()   the first who needs it; others wait for the outcome
+ *   BUILDING   READY      build_default()          the same thread: default_runtime is set, for good
+ *   BUILDING   NONE       build_default()          the same thread, to whom it was refused: the next
+ *                                                  who needs it tries again
+ *   NONE,      CLOSED     refuse_at_exit()         the thread in exit(), having waited for who builds
+ *   READY
+ *
+ * A child forked meanwhile finds any of these, with nobody to finish: it never looks, since the parent
+ * was marked first.
+ */
+
+enum default_state { DEFAULT_NONE, DEFAULT_BUILDING, DEFAULT_READY, DEFAULT_CLOSED };
 
 static pthread_once_t default_once = PTHREAD_ONCE_INIT;
-static struct sm_lock default_lock;
-static seam_runtime *default_runtime;
-static bool is_exiting; /* under default_lock */
+static _Atomic(uint32_t) default_state; /* enum default_state; futex */
+static seam_runtime *default_runtime;   /* written while BUILDING, by who builds */
+
+/* The state, once nobody is building. */
+static uint32_t settled_state(void)
+{
+    uint32_t state = 0;
+    /* acquire: pairs with the release in settle(). It carries default_runtime. */
+    while ((state = sm_load_acquire(&default_state)) == DEFAULT_BUILDING) {
+        (void)sm_os.futex_wait(&default_state, DEFAULT_BUILDING, INT64_MAX);
+    }
+    return state;
+}
+
+static void settle(uint32_t state)
+{
+    /* release: pairs with the acquire in settled_state(). It carries default_runtime. */
+    sm_store_release(&default_state, state);
+    sm_os.futex_wake(&default_state, INT32_MAX);
+}
+
+static int build_default(void)
+{
+    int r = build(NULL, false, &default_runtime);
+    settle(r == 0 ? DEFAULT_READY : DEFAULT_NONE);
+    return r;
+}
 
 static void refuse_at_exit(void)
 {
     if (sm_os_is_forked_child()) return;
-    sm_lock(&default_lock);
-    is_exiting = true;
-    seam_runtime *runtime = default_runtime;
-    sm_unlock(&default_lock);
-    if (runtime == NULL) return;
+    uint32_t state = DEFAULT_NONE;
+    /* acq_rel: pairs with the CAS in seam_runtime_default(): one of them is first. */
+    while (state != DEFAULT_CLOSED && !sm_cas_acq_rel(&default_state, &state, DEFAULT_CLOSED)) {
+        state = settled_state();
+    }
+    if (state != DEFAULT_READY) return;
     (void)sm_enter();
-    sm_runtime_refuse(runtime);
+    sm_runtime_refuse(default_runtime);
     sm_leave();
 }
 
 static void prepare_default(void)
 {
+    sm_os_mark_parent();
     (void)atexit(refuse_at_exit);
 }
 
@@ -112,11 +155,14 @@ int seam_runtime_default(seam_runtime **out_runtime)
     if (sm_os_is_forked_child()) return -EOWNERDEAD;
     (void)pthread_once(&default_once, prepare_default);
 
-    sm_lock(&default_lock);
-    int r = is_exiting ? -ESHUTDOWN : 0;
-    if (r == 0 && default_runtime == NULL) r = build(NULL, false, &default_runtime);
+    uint32_t state = settled_state();
+    /* acq_rel: pairs with itself and with the CAS in refuse_at_exit(): one is first. */
+    while (state == DEFAULT_NONE && !sm_cas_acq_rel(&default_state, &state, DEFAULT_BUILDING)) {
+        state = settled_state();
+    }
+    if (state == DEFAULT_CLOSED) return -ESHUTDOWN;
+    int r = state == DEFAULT_NONE ? build_default() : 0;
     if (r == 0) *out_runtime = default_runtime;
-    sm_unlock(&default_lock);
     return r;
 }
 
@@ -162,7 +208,5 @@ void seam_runtime_stats_read(seam_runtime *runtime, struct seam_runtime_stats *o
     /* The locks may have been held when the parent forked. */
     if (sm_os_is_forked_child()) return;
     sm_runtime_stats_read(runtime, out_stats);
-    sm_lock(&runtime->lock);
-    out_stats->blockers = runtime->pool != NULL ? sm_pool_thread_count(runtime->pool) : 0;
-    sm_unlock(&runtime->lock);
+    out_stats->blockers = sm_pool_thread_count(runtime->pool);
 }

@@ -27,7 +27,8 @@ static bool begin(struct sm_service *service, seam_runtime *runtime)
     if (service->has_begun) {
         struct sm_scope *scope = sm_scope_of(&service->scope);
         struct sm_scope *root = sm_runtime_root(runtime);
-        (void)sm_scope_open(scope, sm_thread_party(thread), root, SM_SCOPE_UNCOUNTED);
+        (void)sm_scope_open(scope, sm_thread_party(thread), root, SM_SCOPE_UNCOUNTED, NULL);
+        scope->call = service->call;
     }
     bool may_run = service->has_begun;
     sm_unlock(&service->lock);

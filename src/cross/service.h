@@ -21,9 +21,10 @@
 #include "task/party.h"
 
 struct sm_service {
-    struct sm_lock lock; /* everything below but fn and arg */
+    struct sm_lock lock; /* everything below but fn, arg and call */
     seam_fn *fn;
     void *arg;
+    struct sm_call *call; /* the bridge's call that the client runs in and stays in; or NULL */
     int result;
     bool has_begun;
     bool has_ended;

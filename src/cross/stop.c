@@ -44,7 +44,7 @@ static int wait_until_empty(struct sm_thread *thread, seam_runtime *runtime, int
 {
     struct sm_scope *root = sm_runtime_root(runtime);
     sm_lock(&root->lock);
-    bool is_empty = root->live == 0 && sm_list_is_empty(&root->guests);
+    bool is_empty = sm_scope_root_is_empty(root);
     int r = is_empty ? 0 : sm_wait_refused(deadline_ns);
     if (is_empty || r < 0) {
         sm_unlock(&root->lock);
@@ -78,16 +78,6 @@ static int drain(struct sm_thread *thread, seam_runtime *runtime, int64_t deadli
     return wait_until_empty(thread, runtime, deadline_ns);
 }
 
-/* Who reads the figures must not meet the pool when it goes. */
-static struct sm_pool *withdraw_pool(seam_runtime *runtime)
-{
-    sm_lock(&runtime->lock);
-    struct sm_pool *pool = runtime->pool;
-    runtime->pool = NULL;
-    sm_unlock(&runtime->lock);
-    return pool;
-}
-
 /* With the stop mutex held: nobody else is here. */
 static int stop_alone(
         seam_runtime *runtime, struct seam_stop_report *out_report, int64_t deadline_ns)
@@ -103,8 +93,8 @@ static int stop_alone(
         r = drain(thread, runtime, deadline_ns);
         if (r == 0) {
             sm_scope_dispose_finished(sm_runtime_root(runtime));
-            (void)sm_pool_end(withdraw_pool(runtime), seam_after(runtime->grace_ns),
-                    sm_report_abandoned_job, &report);
+            (void)sm_pool_end(
+                    runtime->pool, seam_after(runtime->grace_ns), sm_report_abandoned_job, &report);
             sm_runtime_end(runtime);
         } else {
             sm_report_left(&report);
@@ -143,7 +133,7 @@ int seam_runtime_stop(
         /* Threads are joined, and perhaps tasks driven: not on a worker's thread. */
         struct stop stop = {runtime, out_report, deadline_ns};
         int result = 0;
-        int r = seam_block(stop_as_thread, &stop, &result, SEAM_FOREVER);
+        int r = seam_block(NULL, stop_as_thread, &stop, &result, SEAM_FOREVER);
         return r < 0 ? r : result;
     }
     int r = seam_mutex_lock(&runtime->stop_mutex, deadline_ns);

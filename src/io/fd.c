@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -42,10 +43,10 @@ static int add_page(int fd)
 
 static enum sm_fd_kind kind_of_socket(int fd)
 {
-    int type = 0;
-    socklen_t len = sizeof type;
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0) return SM_FD_MESSAGES;
-    return type == SOCK_STREAM ? SM_FD_SOCKET : SM_FD_MESSAGES;
+    int protocol = 0;
+    socklen_t len = sizeof protocol;
+    if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) < 0) return SM_FD_MESSAGES;
+    return protocol == IPPROTO_TCP ? SM_FD_SOCKET : SM_FD_MESSAGES;
 }
 
 /* Under the lock. */
@@ -157,8 +158,12 @@ void sm_fd_set_ready(int fd, uint32_t generation, unsigned events)
         sm_unlock(&entry->lock);
         return;
     }
-    /* seq_cst: pairs with the seq_cst AND in sm_fd_take_ready(). */
-    (void)sm_or_seq_cst(&entry->ready, events);
+    /* relaxed: under the lock; from here on a short read is not trusted to be the last. */
+    if ((events & SM_FD_URGENT) != 0 && sm_load_relaxed(&entry->kind) == SM_FD_SOCKET) {
+        sm_store_relaxed(&entry->kind, SM_FD_MESSAGES);
+    }
+    /* seq_cst: pairs with the seq_cst AND in sm_fd_take_ready(). It carries the kind. */
+    (void)sm_or_seq_cst(&entry->ready, events & ~(unsigned)SM_FD_URGENT);
     claim_waiters(entry, events & (SM_FD_READABLE | SM_FD_WRITABLE), claimed);
     sm_unlock(&entry->lock);
     complete_waiters(claimed, TOLD);

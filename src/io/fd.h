@@ -40,13 +40,16 @@ enum {
     /* Somebody is on the list, or was. */
     SM_FD_READ_WAITED = SM_FD_READABLE << 4,
     SM_FD_WRITE_WAITED = SM_FD_WRITABLE << 4,
+    /* Only told, not kept: the stream has an urgent byte in it, at which a read ends. */
+    SM_FD_URGENT = 1 << 6,
 };
 
 enum sm_fd_kind {
     SM_FD_UNKNOWN,  /* not adopted */
     SM_FD_LISTENER, /* opened by us, nonblocking */
-    SM_FD_SOCKET,   /* stream: gives less than it was asked for only when it has no more */
-    SM_FD_MESSAGES, /* a socket of another type */
+    SM_FD_SOCKET,   /* TCP: gives less than it was asked for only when it has no more */
+    SM_FD_MESSAGES, /* another socket: of messages, or of bytes with descriptors or credentials
+                     * among them, at which a read ends; or TCP in which a byte was urgent */
     SM_FD_STREAM,   /* a pipe, a terminal, anything else that can be polled */
     SM_FD_FILE,     /* always ready */
 };

@@ -19,11 +19,13 @@ struct sm_poller {
     int timer_fd;              /* -1, or what wakes a foreign loop that embeds us */
     _Atomic(uint32_t) watched; /* descriptors: with none there is nothing to ask the kernel for */
     bool is_driven;            /* by callers, so that there may be nobody who waits on it */
+    bool is_armed;             /* timer_fd has something to wait for */
     bool has_no_pwait2;        /* the kernel is older than 5.11: sleeps are rounded up to 1 ms */
 };
 
-/* 0, or -EMFILE, -ENFILE, -ENOMEM with nothing left open. */
-int sm_poller_init(struct sm_poller *poller);
+/* 0, or -EMFILE, -ENFILE, -ENOMEM with nothing left open. is_embedded: a foreign loop may sleep on
+ * epoll_fd for us, and sm_poller_arm() tells it until when. */
+int sm_poller_init(struct sm_poller *poller, bool is_embedded);
 void sm_poller_fini(struct sm_poller *poller);
 
 /* Report to io/fd.h what is ready, having waited until something is, sm_poller_wake() was called or
@@ -43,8 +45,9 @@ static inline bool sm_poller_has_watched(const struct sm_poller *poller)
     return sm_load_relaxed(&poller->watched) > 0; /* relaxed: who waits is asked by sleeping, too */
 }
 
-/* Make epoll_fd readable for a foreign loop at deadline_ns; INT64_MAX: not. -EMFILE and the like. */
-int sm_poller_arm(struct sm_poller *poller, int64_t deadline_ns);
+/* Make epoll_fd readable for a foreign loop at deadline_ns; INT64_MAX: not. The holder of the role
+ * only. */
+void sm_poller_arm(struct sm_poller *poller, int64_t deadline_ns);
 
 /* Watch fd; events are reported with its generation. -EPERM: it cannot be watched and is always
  * ready (a regular file); -EBADF, -ENOMEM, -ENOSPC. Any thread. */

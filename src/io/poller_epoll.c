@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/panic.h"
 #include "io/fd.h"
 #include "os/os.h"
 
@@ -26,7 +27,24 @@ static uint64_t cookie_of(int fd, uint32_t generation)
     return (uint64_t)generation << 32 | (uint32_t)fd;
 }
 
-int sm_poller_init(struct sm_poller *poller)
+/* Have epoll_fd report one of our own descriptors. Edge-triggered: it is readable once per write to
+ * an eventfd, or per deadline of a timer, so nobody need drain the counters. */
+static int watch_own(int epoll_fd, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = OWN_EVENT};
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? sm_neg_errno() : 0;
+}
+
+static int open_timer(int epoll_fd)
+{
+    sm_auto_close int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (fd < 0) return sm_neg_errno();
+
+    int r = watch_own(epoll_fd, fd);
+    return r < 0 ? r : sm_take_fd(fd);
+}
+
+int sm_poller_init(struct sm_poller *poller, bool is_embedded)
 {
     *poller = (struct sm_poller){.timer_fd = -1};
     sm_auto_close int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -35,10 +53,14 @@ int sm_poller_init(struct sm_poller *poller)
     sm_auto_close int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (wake_fd < 0) return sm_neg_errno();
 
-    /* Edge-triggered: one wake-up per write, so nobody need drain the counter. */
-    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = OWN_EVENT};
-    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, wake_fd, &event) < 0) return sm_neg_errno();
+    int r = watch_own(epoll_fd, wake_fd);
+    if (r < 0) return r;
 
+    if (is_embedded) {
+        r = open_timer(epoll_fd);
+        if (r < 0) return r;
+        poller->timer_fd = r;
+    }
     poller->epoll_fd = sm_take_fd(epoll_fd);
     poller->wake_fd = sm_take_fd(wake_fd);
     return 0;
@@ -92,6 +114,7 @@ static unsigned readiness_of(uint32_t events)
     if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) ready |= SM_FD_WRITABLE;
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) ready |= SM_FD_READ_END;
     if ((events & (EPOLLHUP | EPOLLERR)) != 0) ready |= SM_FD_WRITE_END;
+    if ((events & EPOLLPRI) != 0) ready |= SM_FD_URGENT;
     return ready;
 }
 
@@ -110,39 +133,24 @@ int sm_poller_wait(struct sm_poller *poller, int64_t deadline_ns)
     return ready;
 }
 
-static int open_timer(struct sm_poller *poller)
+void sm_poller_arm(struct sm_poller *poller, int64_t deadline_ns)
 {
-    sm_auto_close int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (fd < 0) return sm_neg_errno();
-    /* Edge-triggered for the same reason as wake_fd. */
-    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = OWN_EVENT};
-    if (epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) return sm_neg_errno();
-    poller->timer_fd = sm_take_fd(fd);
-    return 0;
-}
+    bool arms = deadline_ns != INT64_MAX;
+    if (poller->timer_fd < 0 || (!arms && !poller->is_armed)) return;
 
-int sm_poller_arm(struct sm_poller *poller, int64_t deadline_ns)
-{
-    if (poller->timer_fd < 0) {
-        if (deadline_ns == INT64_MAX) return 0;
-        int r = open_timer(poller);
-        if (r < 0) return r;
-    }
     struct itimerspec when = {};
-    if (deadline_ns != INT64_MAX) {
+    if (arms) {
         when.it_value.tv_sec = deadline_ns / NS_PER_SECOND;
         when.it_value.tv_nsec = deadline_ns % NS_PER_SECOND;
     }
-    if (timerfd_settime(poller->timer_fd, TFD_TIMER_ABSTIME, &when, NULL) < 0) {
-        return sm_neg_errno();
-    }
-    return 0;
+    sm_assert(timerfd_settime(poller->timer_fd, TFD_TIMER_ABSTIME, &when, NULL) == 0);
+    poller->is_armed = arms;
 }
 
 int sm_poller_add(struct sm_poller *poller, int fd, uint32_t generation)
 {
     struct epoll_event event = {
-            .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+            .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
             .data.u64 = cookie_of(fd, generation),
     };
     int r = epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, fd, &event);

@@ -46,11 +46,12 @@ int seam_listen(const struct sockaddr *address, socklen_t len, int backlog)
     return fd;
 }
 
-/* Small writes are sent at once; harmless where it is not TCP. */
-static void set_nodelay(int fd)
+/* Small writes are sent at once, if it is TCP: what it is. */
+static enum sm_fd_kind set_nodelay(int fd)
 {
     int on = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    int r = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return r == 0 ? SM_FD_SOCKET : SM_FD_MESSAGES;
 }
 
 /* -EAGAIN if nobody is there. */
@@ -66,6 +67,18 @@ static int try_accept(int fd, struct sockaddr *out_address, socklen_t *inout_len
         default: return sm_neg_errno();
         }
     }
+}
+
+/* Where nobody ever connects nothing would end the wait. */
+static int check_listens(const struct sm_fd_use *use)
+{
+    /* relaxed: a kind that changes under a call in progress is the caller's race. */
+    if (sm_load_relaxed(&use->entry->kind) == SM_FD_LISTENER) return 0;
+
+    int listens = 0;
+    socklen_t len = sizeof listens;
+    if (getsockopt(use->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0) return sm_neg_errno();
+    return listens != 0 ? 0 : -EINVAL;
 }
 
 /* A listener that was opened elsewhere may be in blocking mode: ask first. If another process then
@@ -107,6 +120,7 @@ static int accept_one(
 {
     struct sm_fd_use use;
     int r = sm_fd_get(fd, &use);
+    if (r == 0) r = check_listens(&use);
     socklen_t room = inout_len != NULL ? *inout_len : 0;
     while (r == 0) {
         if (sm_party_is_cancelled(sm_thread_party(sm_thread_self()))) return -ECANCELED;
@@ -124,10 +138,10 @@ int seam_accept(int fd, struct sockaddr *out_address, socklen_t *inout_len, int6
     if (sm_enter() == NULL) return -EOWNERDEAD;
     int client = accept_one(fd, out_address, inout_len, deadline_ns);
     if (client >= 0) {
-        set_nodelay(client);
+        enum sm_fd_kind kind = set_nodelay(client);
         /* Without memory for the table it is adopted later, by its first use: the connection has left
          * the backlog and must not be lost. */
-        (void)sm_fd_adopt_new(client, SM_FD_SOCKET);
+        (void)sm_fd_adopt_new(client, kind);
     }
     sm_leave();
     return client;
@@ -159,7 +173,7 @@ static int connect_one(const struct sockaddr *address, socklen_t len, int64_t de
             socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return sm_neg_errno();
 
-    int r = sm_fd_adopt_new(fd, SM_FD_SOCKET);
+    int r = sm_fd_adopt_new(fd, is_tcp(address) ? SM_FD_SOCKET : SM_FD_MESSAGES);
     if (r == 0 && connect(fd, address, len) < 0) {
         r = errno == EINPROGRESS ? finish_connecting(fd, address, len, deadline_ns)
                                  : sm_neg_errno();
@@ -168,7 +182,7 @@ static int connect_one(const struct sockaddr *address, socklen_t len, int64_t de
         (void)sm_fd_forget(fd);
         return r;
     }
-    if (is_tcp(address)) set_nodelay(fd);
+    if (is_tcp(address)) (void)set_nodelay(fd);
     return sm_take_fd(fd);
 }
 

@@ -142,8 +142,9 @@ static ssize_t try_once(const struct transfer *transfer, struct sm_fd *entry)
     return n;
 }
 
-/* A stream socket that gave or took less than it was asked to has no more, until the next edge;
- * unless its end was announced, and no edge will come. Others give a line, a message, a packet. */
+/* A TCP socket that gave or took less than it was asked to has no more, until the next edge; unless
+ * its end was announced, and no edge will come. Others give a line, a message, a packet, or what
+ * came before a descriptor. */
 static bool may_have_more(
         const struct transfer *transfer, const struct sm_fd *entry, ssize_t n, unsigned taken)
 {

@@ -45,6 +45,7 @@ struct depot {
     struct slab *last_slab;    /* slabs are mapped for promises, ahead of being carved */
 };
 
+_Atomic(uint32_t) sm_stack_scarce;
 struct sm_memory_calls sm_memory_calls = {mmap, madvise, mprotect};
 
 static struct sm_lock lock;
@@ -222,10 +223,14 @@ static struct sm_stack *carve(enum sm_stack_class class)
 static uint32_t reserve(enum sm_stack_class class, uint32_t count)
 {
     struct depot *depot = &depots[class];
-    uint64_t room = 0;
-    do {
+    uint64_t room = depot->free_count + depot->uncarved_count - depot->reserved;
+    int r = 0;
+    while (room < count && (r = add_slab(class)) == 0) {
         room = depot->free_count + depot->uncarved_count - depot->reserved;
-    } while (room < count && add_slab(class) == 0);
+        /* relaxed, here and below: a hint. */
+        (void)sm_and_relaxed(&sm_stack_scarce, ~(UINT32_C(1) << class));
+    }
+    if (r < 0) (void)sm_or_relaxed(&sm_stack_scarce, UINT32_C(1) << class);
 
     uint32_t granted = room < count ? (uint32_t)room : count;
     depot->reserved += granted;

@@ -34,6 +34,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/atomic.h"
+
 enum sm_stack_class {
     SM_STACK_16K,
     SM_STACK_64K,
@@ -59,6 +61,8 @@ struct sm_stack {
     bool is_free;          /* ours: finds the stack that is put back twice */
 };
 
+extern _Atomic(uint32_t) sm_stack_scarce; /* a bit for each class; see sm_stack_is_scarce() */
+
 /* A stack of the class, its owner NULL, its contents undefined. -ENOMEM if there is none to be had.
  * Any thread; takes a lock; a system call or two if no stack was put back before. */
 int sm_stack_get(enum sm_stack_class class, struct sm_stack **out_stack);
@@ -71,6 +75,13 @@ int sm_stack_get(enum sm_stack_class class, struct sm_stack **out_stack);
 uint32_t sm_stack_reserve(enum sm_stack_class class, uint32_t count);
 void sm_stack_unreserve(enum sm_stack_class class, uint32_t count);
 struct sm_stack *sm_stack_take_reserved(enum sm_stack_class class);
+
+/* Was somebody refused a stack, or a promise, for whom there was no memory, and none could be had
+ * since? Then who keeps stacks and promises for later gives them back. A hint. Any thread. */
+static inline bool sm_stack_is_scarce(void)
+{
+    return sm_load_relaxed(&sm_stack_scarce) != 0; /* relaxed: a hint */
+}
 
 /* The stack is used no more. Panics, after reporting the owner, if a canary shows an overflow.
  * Any thread, not on the stack; takes a lock; no system call; never fails. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sched/monitor.h"
 
+#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "sched/runtime.h"
 
@@ -108,14 +108,13 @@ static void *monitor_main(void *arg)
 {
     struct seam_runtime *runtime = arg;
     struct sm_monitor *monitor = &runtime->monitor;
-    char name[16] = "";
+    char name[24] = "";
     (void)snprintf(name, sizeof name, "%s-mon", runtime->name);
     sm_os_thread_name(name);
     sm_os_membarrier_prepare();
 
-    struct sighting *seen = calloc(runtime->worker_count, sizeof *seen);
     /* acquire: pairs with the release in sm_monitor_stop(). */
-    while (seen != NULL && sm_load_acquire(&monitor->signal) != SM_SIGNAL_END) {
+    while (sm_load_acquire(&monitor->signal) != SM_SIGNAL_END) {
         int64_t until_ns = sm_now_ns() + PERIOD_NS;
         /* seq_cst: pairs with the load in sm_monitor_rouse(): we say that we sleep, then look; a
          * worker wakes, then looks whether we sleep. */
@@ -133,10 +132,9 @@ static void *monitor_main(void *arg)
         sm_store_seq_cst(&monitor->sleeps, 0); /* seq_cst: pairs with as above */
         int64_t now_ns = sm_now_ns();
         for (uint32_t i = 0; i < runtime->worker_count; i++) {
-            watch(&runtime->workers[i], &seen[i], now_ns);
+            watch(&runtime->workers[i], &monitor->seen[i], now_ns);
         }
     }
-    free(seen);
     return NULL;
 }
 
@@ -155,8 +153,14 @@ void sm_monitor_rouse(struct seam_runtime *runtime)
 
 int sm_monitor_start(struct seam_runtime *runtime)
 {
-    int r = sm_os.thread_start(&runtime->monitor.thread, monitor_main, runtime);
-    runtime->monitor.has_thread = r == 0;
+    struct sm_monitor *monitor = &runtime->monitor;
+    size_t bytes = runtime->worker_count * sizeof *monitor->seen;
+    monitor->seen = sm_os.map(bytes);
+    if (monitor->seen == NULL) return -ENOMEM;
+
+    int r = sm_os.thread_start(&monitor->thread, monitor_main, runtime);
+    monitor->has_thread = r == 0;
+    if (r < 0) sm_os.unmap(monitor->seen, bytes);
     return r;
 }
 
@@ -168,6 +172,7 @@ void sm_monitor_stop(struct seam_runtime *runtime)
     sm_store_release(&monitor->signal, SM_SIGNAL_END);
     sm_os.futex_wake(&monitor->signal, 1);
     (void)pthread_join(monitor->thread, NULL);
+    sm_os.unmap(monitor->seen, runtime->worker_count * sizeof *monitor->seen);
     sm_lock(&runtime->lock);
     monitor->has_thread = false;
     sm_unlock(&runtime->lock);

@@ -15,7 +15,7 @@
 
 struct seam_runtime;
 
-/* Start the monitor's thread. -EAGAIN if the system refuses one. */
+/* Start the monitor's thread. -EAGAIN if the system refuses one, -ENOMEM. */
 int sm_monitor_start(struct seam_runtime *runtime);
 void sm_monitor_stop(struct seam_runtime *runtime);
 

@@ -51,14 +51,20 @@ static void signal_spare(struct sm_thread *thread, uint32_t signal)
     sm_os.futex_wake(&thread->signal, 1);
 }
 
+/* Call the thread name-index, or name alone where that is too long to be shown. */
+static void name_worker_thread(const struct seam_runtime *runtime, uint32_t index)
+{
+    char name[sizeof runtime->name + 11] = "";
+    int length = snprintf(name, sizeof name, "%s-%u", runtime->name, index);
+    sm_os_thread_name(length < (int)sizeof runtime->name ? name : runtime->name);
+}
+
 static void *thread_main(void *arg)
 {
     struct start start = *(struct start *)arg;
     free(arg);
     struct seam_runtime *runtime = start.runtime;
-    char name[16] = "";
-    (void)snprintf(name, sizeof name, "%s-%u", runtime->name, start.worker->index);
-    sm_os_thread_name(name);
+    name_worker_thread(runtime, start.worker->index);
     sm_store_relaxed(start.tid, sm_os_thread_id()); /* relaxed: for reports */
 
     struct sm_thread *thread = sm_thread_self();
@@ -212,7 +218,7 @@ int sm_runtime_new(
     sm_list_init(&runtime->spares);
     sm_list_init(&runtime->drivers);
     sm_store_relaxed(&runtime->refs, 1); /* relaxed: nobody knows it yet */
-    sm_scope_init_root(sm_runtime_root(runtime), runtime);
+    sm_scope_init_root(sm_runtime_root(runtime), runtime, runtime->guests);
     if (!options->no_overflow_handler) (void)sm_overflow_install(describe_task);
 
     r = init_workers(runtime);
@@ -240,6 +246,25 @@ void sm_runtime_refuse(struct seam_runtime *runtime)
     sm_scope_cancel(sm_runtime_root(runtime));
 }
 
+/*
+ * Threads whose waits on tasks of ours have ended may not have left them yet.
+ *
+ *   enlisted     before the task that ends the wait has finished: under the lock of the task's scope,
+ *                or with a scope or a call of the thread's own that keeps the runtime from ending
+ *   finished     the wait is claimed, the root may be empty, and we are here
+ *   retired      a few instructions later; taking itself off the list is the thread's last touch
+ */
+static void wait_for_drivers(struct seam_runtime *runtime)
+{
+    bool is_empty = false;
+    while (!is_empty) {
+        sm_lock(&runtime->lock);
+        is_empty = sm_list_is_empty(&runtime->drivers);
+        sm_unlock(&runtime->lock);
+        if (!is_empty) (void)sched_yield();
+    }
+}
+
 void sm_runtime_end(struct seam_runtime *runtime)
 {
     sm_monitor_stop(runtime);
@@ -258,8 +283,8 @@ void sm_runtime_end(struct seam_runtime *runtime)
     for (uint32_t i = 0; i < runtime->thread_count; i++) {
         (void)pthread_join(runtime->threads[i], NULL);
     }
-    /* A caller whose task was the last may still be on its way out of the first worker's loop, and
-     * one that polls may be in it. From here on nobody gets the role. We may hold another: a task
+    wait_for_drivers(runtime);
+    /* A caller that polls may still be in the first worker's loop. From here on nobody gets the role. We may hold another: a task
      * whose new runtime could not be completed. */
     struct sm_thread *thread = sm_thread_self();
     struct sm_role *role = thread->role;
@@ -293,6 +318,7 @@ void sm_runtime_unref(struct seam_runtime *runtime)
 {
     /* acq_rel: pairs with itself: the last one sees what the others did. */
     if (sm_sub_acq_rel(&runtime->refs, 1) != 1) return;
+    if (runtime->pool != NULL) runtime->free_pool(runtime->pool);
     sm_os.unmap(runtime->workers, sizeof *runtime->workers * (size_t)runtime->worker_count);
     free(runtime->threads);
     free(runtime->tids);
@@ -324,7 +350,8 @@ void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_sta
     }
     /* Finished first: then no more can have finished than were spawned. */
     uint64_t finished = sm_runtime_finished_count(runtime);
-    stats.tasks_spawned = sm_load_relaxed(&runtime->spawned_outside);
+    stats.tasks_spawned = sm_load_relaxed(&runtime->spawned_outside)
+            + sm_scope_count_calls(sm_runtime_root(runtime));
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
         const struct sm_worker_stats *from = &runtime->workers[i].stats;
         stats.tasks_spawned += sm_load_relaxed(&from->spawned);
@@ -372,6 +399,17 @@ bool sm_runtime_wake_idle(struct seam_runtime *runtime)
     return true;
 }
 
+void sm_runtime_call_in_stacks(struct seam_runtime *runtime)
+{
+    sm_lock(&runtime->lock);
+    /* relaxed: who ends the runtime takes the lock after writing this and before its workers go. */
+    bool is_over = sm_load_relaxed(&runtime->ending) != 0;
+    for (uint32_t i = 0; i < runtime->worker_count && !is_over; i++) {
+        sm_worker_wake(&runtime->workers[i]);
+    }
+    sm_unlock(&runtime->lock);
+}
+
 struct sm_worker *sm_runtime_choose_worker(struct seam_runtime *runtime)
 {
     if (runtime->worker_count == 1) return &runtime->workers[0];
@@ -405,18 +443,24 @@ void sm_runner_drive_enlist(struct sm_thread *thread, struct seam_runtime *runti
     sm_unlock(&runtime->lock);
 }
 
-/* The role is free: tell one of those enlisted. Its word is only touched while it waits. */
-static void tell_a_driver(struct seam_runtime *runtime)
+/* The role is free: tell one of those enlisted. Its word is only touched while it waits. Under the
+ * lock. */
+static void tell_one(struct seam_runtime *runtime)
 {
-    sm_lock(&runtime->lock);
     for (struct sm_list *link = runtime->drivers.next; link != &runtime->drivers;
             link = link->next) {
         struct sm_party *party = &sm_container_of(link, struct sm_thread, driving)->party;
         if (sm_party_change_flags(party, SM_PARTY_RETRY, 0)) {
             sm_os.futex_wake(&party->word, 1);
-            break;
+            return;
         }
     }
+}
+
+static void tell_a_driver(struct seam_runtime *runtime)
+{
+    sm_lock(&runtime->lock);
+    tell_one(runtime);
     sm_unlock(&runtime->lock);
 }
 
@@ -424,10 +468,10 @@ void sm_runner_drive_retire(struct sm_thread *thread, struct seam_runtime *runti
 {
     sm_lock(&runtime->lock);
     sm_list_remove(&thread->driving);
-    sm_unlock(&runtime->lock);
     /* If we were told and are leaving instead, somebody else must be.
      * seq_cst: pairs with the store in sm_worker_let_go(). */
-    if (sm_load_seq_cst(&runtime->workers[0].role.holder) == NULL) tell_a_driver(runtime);
+    if (sm_load_seq_cst(&runtime->workers[0].role.holder) == NULL) tell_one(runtime);
+    sm_unlock(&runtime->lock); /* our last touch: see wait_for_drivers() */
 }
 
 void sm_runtime_stop_driving(struct seam_runtime *runtime, struct sm_thread *thread)

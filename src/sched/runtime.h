@@ -41,6 +41,7 @@ struct sm_pool;
 struct sm_monitor {
     pthread_t thread;
     bool has_thread;          /* under the runtime's lock once others know it */
+    struct sighting *seen;    /* its notes, one for each worker; see sched/monitor.c */
     _Atomic(uint32_t) signal; /* futex */
     _Atomic(uint32_t) sleeps; /* until a worker wakes up */
 };
@@ -54,8 +55,9 @@ struct sm_inspection {
 
 struct seam_runtime {
     struct seam_scope root;
-    _Atomic(uint32_t) state;  /* enum sm_runtime_state */
-    _Atomic(uint32_t) ending; /* threads leave */
+    struct sm_guests guests[SM_GUEST_SHARES]; /* the root's */
+    _Atomic(uint32_t) state;                  /* enum sm_runtime_state */
+    _Atomic(uint32_t) ending;                 /* threads leave */
     struct sm_worker *workers;
     uint32_t worker_count;
     bool is_current_thread;
@@ -63,7 +65,7 @@ struct seam_runtime {
     bool may_overtake; /* roles may be taken from blocked threads */
     enum seam_steal steal;
     uint8_t stack_class;
-    char name[10];
+    char name[16];
 
     _Atomic(uint64_t) idle[SM_IDLE_WORDS]; /* a bit for each worker that sleeps */
     _Atomic(uint32_t) searching;           /* workers looking for something to steal */
@@ -79,7 +81,8 @@ struct seam_runtime {
     _Atomic(int) *tids; /* of the same threads; 0 until it runs */
     struct sm_monitor monitor;
     struct sm_inspection inspection;
-    struct sm_pool *pool;         /* cross/pool.h; goes, under lock, when the runtime stops */
+    struct sm_pool *pool; /* cross/pool.h; ends when the runtime stops, goes with it */
+    void (*free_pool)(struct sm_pool *pool);
     struct seam_mutex stop_mutex; /* one stops it at a time */
     int64_t grace_ns;
     _Atomic(uint32_t) refs; /* the user, and threads that were left to themselves */
@@ -126,6 +129,10 @@ void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_sta
 
 /* Choose a worker for a task from outside. */
 struct sm_worker *sm_runtime_choose_worker(struct seam_runtime *runtime);
+
+/* There is no stack to be had: wake all workers that sleep, so that they hear of it and give back what
+ * they keep for later. Any thread. */
+SM_COLD void sm_runtime_call_in_stacks(struct seam_runtime *runtime);
 
 /* Wake one worker that sleeps, if there is one; it will look for something to steal. */
 bool sm_runtime_wake_idle(struct seam_runtime *runtime);

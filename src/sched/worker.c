@@ -14,8 +14,6 @@
 enum {
     LOOK_EVERY_MAX = 64,     /* switches between two looks at the clock */
     QUANTUM_NS = 200 * 1000, /* how long events may go unnoticed while tasks run */
-    SPINS_MIN = 8,
-    SPINS_MAX = 1024,
     BACKLOG_BATCH = SM_RING_SLOTS / 2,
     CREDIT_BATCH = 64,
     CACHED_STACKS_MAX = 2048, /* a burst of a thousand tasks is served without a lock */
@@ -45,11 +43,11 @@ int sm_worker_init(struct sm_worker *worker, struct seam_runtime *runtime, uint3
             .runtime = runtime,
             .index = index,
             .look_every = LOOK_EVERY_MAX,
-            .spins_max = SPINS_MAX / 4,
+            .spin.budget = SM_SPIN_MAX / 4,
             .random = index * 2654435761u + 1,
             .clock_heap = {.wake = wake_for_clock, .has_events = has_events_for_clock},
     };
-    int r = sm_poller_init(&worker->poller);
+    int r = sm_poller_init(&worker->poller, runtime->is_current_thread);
     if (r < 0) return r;
     worker->poller.is_driven = runtime->is_driven && index == 0;
 
@@ -59,13 +57,9 @@ int sm_worker_init(struct sm_worker *worker, struct seam_runtime *runtime, uint3
     return 0;
 }
 
-void sm_worker_fini(struct sm_worker *worker)
+/* All that is kept for later, stacks and promises. The holder only. */
+static SM_COLD void give_back_stacks(struct sm_worker *worker)
 {
-    /* acquire: pairs with the subtraction in sm_worker_send(): nobody touches us any more. */
-    while (sm_load_acquire(&worker->senders) != 0) {
-        (void)sched_yield();
-    }
-    if (sm_clock_is_virtual()) sm_clock_unregister(&worker->clock_heap);
     for (int class = 0; class < SM_STACK_CLASS_COUNT; class ++) {
         struct sm_stack_cache *cache = &worker->stacks[class];
         while (cache->free != NULL) {
@@ -73,8 +67,19 @@ void sm_worker_fini(struct sm_worker *worker)
             cache->free = stack->next;
             sm_stack_put(stack);
         }
-        sm_stack_unreserve((enum sm_stack_class) class, cache->credits);
+        if (cache->credits > 0) sm_stack_unreserve((enum sm_stack_class) class, cache->credits);
+        *cache = (struct sm_stack_cache){};
     }
+}
+
+void sm_worker_fini(struct sm_worker *worker)
+{
+    /* acquire: pairs with the subtraction in sm_worker_send(): nobody touches us any more. */
+    while (sm_load_acquire(&worker->senders) != 0) {
+        (void)sched_yield();
+    }
+    if (sm_clock_is_virtual()) sm_clock_unregister(&worker->clock_heap);
+    give_back_stacks(worker);
     sm_task_empty_cache(&worker->role);
     sm_fd_forget_poller(&worker->poller);
     sm_poller_fini(&worker->poller);
@@ -352,12 +357,17 @@ void sm_worker_wake(struct sm_worker *worker)
     sm_poller_wake(&worker->poller);
 }
 
+void sm_worker_deliver(struct sm_worker *worker, struct sm_task *task)
+{
+    sm_inbox_push(&worker->inbox, task);
+    sm_worker_wake(worker);
+}
+
 void sm_worker_send(struct sm_worker *worker, struct sm_task *task)
 {
     /* Until it is pushed, the task keeps the runtime from ending; from then on, this count does. */
     (void)sm_add_relaxed(&worker->senders, 1); /* relaxed: published by the push */
-    sm_inbox_push(&worker->inbox, task);
-    sm_worker_wake(worker);
+    sm_worker_deliver(worker, task);
     /* acq_rel: pairs with the acquire in sm_worker_fini(). It is our last touch. */
     (void)sm_sub_acq_rel(&worker->senders, 1);
 }
@@ -383,10 +393,11 @@ bool sm_worker_has_work(struct sm_worker *worker, int64_t now_ns)
 
 /* ---- looking for work ---- */
 
-/* Timers and events, without waiting. */
+/* Timers and events, without waiting; and whether others need what we keep. */
 static void look_around(struct sm_worker *worker, int64_t now_ns)
 {
     worker->looked_ns = now_ns;
+    if (sm_unlikely(sm_stack_is_scarce())) give_back_stacks(worker);
     (void)sm_timer_fire_due(&worker->timers, now_ns);
     /* A foreign loop sees the poller readable until its wake-ups have been taken, too. */
     if (worker->poller.is_driven || sm_poller_has_watched(&worker->poller)) {
@@ -469,19 +480,17 @@ static bool is_over(struct sm_worker *worker, struct sm_party *party)
 }
 
 /* Work from other threads often follows soon: spinning a little saves them the wake-up and us the
- * sleep. How much is worth it is learnt, as in task/wait.c. */
+ * sleep. */
 static bool spin_for_work(struct sm_worker *worker, struct sm_party *party)
 {
     if (sm_clock_spins_are_pointless()) return false;
-    for (uint32_t i = 0; i < worker->spins_max; i++) {
-        if (!sm_inbox_is_empty(&worker->inbox) || is_over(worker, party)) {
-            if (worker->spins_max < SPINS_MAX) worker->spins_max *= 2;
-            return true;
-        }
+    bool has_work = false;
+    for (unsigned left = sm_spin_budget(&worker->spin); left > 0 && !has_work; left--) {
         sm_spin_pause();
+        has_work = !sm_inbox_is_empty(&worker->inbox) || is_over(worker, party);
     }
-    if (worker->spins_max > SPINS_MIN) worker->spins_max /= 2;
-    return false;
+    sm_spin_learn(&worker->spin, has_work);
+    return has_work;
 }
 
 static void sleep_in_poller(struct sm_worker *worker, struct sm_party *party)
@@ -513,17 +522,30 @@ static void sleep_in_poller(struct sm_worker *worker, struct sm_party *party)
     sm_monitor_rouse(worker->runtime);
 }
 
-/* There is nothing in our queues. Find something, or sleep until there may be. */
+static bool has_tasks(struct sm_worker *worker)
+{
+    /* Where only the backlog has some, thieves have emptied the ring: there may be more to fill it. */
+    return sm_fifo_peek(&worker->fifo) != NULL || sm_ring_count(&worker->ring) > 0
+            || sm_fifo_peek(&worker->backlog) != NULL;
+}
+
+/* There is nothing in our queues. Find something, or sleep until there may be. Who does not spin need
+ * not ask the poller first: it answers a sleeper at once. */
 static void find_work(struct sm_worker *worker, struct sm_party *party)
 {
-    look_around(worker, sm_now_ns());
+    int64_t now_ns = sm_now_ns();
     worker->until_look = worker->look_every;
-    if (sm_fifo_peek(&worker->fifo) != NULL || sm_ring_count(&worker->ring) > 0) return;
-    /* Thieves have emptied the ring: there may be more where that came from. */
-    if (sm_fifo_peek(&worker->backlog) != NULL) return;
+    if (sm_spin_budget(&worker->spin) > 0) {
+        look_around(worker, now_ns);
+    } else {
+        worker->looked_ns = now_ns;
+        (void)sm_timer_fire_due(&worker->timers, now_ns);
+    }
+    if (has_tasks(worker)) return;
     if (steal(worker)) return;
     if (spin_for_work(worker, party)) return;
     sleep_in_poller(worker, party);
+    if (!sm_inbox_is_empty(&worker->inbox)) sm_spin_slept(&worker->spin);
     worker->looked_ns = sm_now_ns();
     (void)sm_timer_fire_due(&worker->timers, worker->looked_ns);
 }
@@ -562,13 +584,12 @@ bool sm_worker_run_some(struct sm_thread *thread, int64_t limit_ns)
 
 void sm_worker_rest(struct sm_worker *worker)
 {
+    if (sm_unlikely(sm_stack_is_scarce())) give_back_stacks(worker);
     int64_t next_ns = sm_load_relaxed(&worker->timers.next_ns); /* relaxed: we hold the role */
-    (void)sm_poller_arm(&worker->poller, next_ns);
+    sm_poller_arm(&worker->poller, next_ns);
     /* seq_cst: pairs with the seq_cst load in sm_worker_wake(), as in sleep_in_poller(). */
     sm_store_seq_cst(&worker->is_sleeping, 1);
-    bool has_more = !sm_inbox_is_empty(&worker->inbox) || sm_fifo_peek(&worker->fifo) != NULL
-            || sm_fifo_peek(&worker->backlog) != NULL || sm_ring_count(&worker->ring) > 0;
-    if (has_more) sm_worker_wake(worker);
+    if (!sm_inbox_is_empty(&worker->inbox) || has_tasks(worker)) sm_worker_wake(worker);
 }
 
 bool sm_worker_try_hold(struct sm_worker *worker, struct sm_thread *thread)

@@ -61,7 +61,7 @@ struct sm_worker {
     struct sm_stack_cache stacks[SM_STACK_CLASS_COUNT];
     int64_t looked_ns;
     uint32_t look_every; /* how many switches make about 200 us, lately */
-    uint32_t spins_max;
+    struct sm_spin spin;
     uint32_t random;
     struct sm_poller poller;
     struct sm_task errand; /* for sched/inspect.c, while is_asked */
@@ -109,6 +109,9 @@ void sm_worker_let_go(struct sm_worker *worker, struct sm_thread *thread);
 
 /* Give a task that has not begun to this worker; or one that has, which it is bound to. Any thread.*/
 void sm_worker_send(struct sm_worker *worker, struct sm_task *task);
+
+/* The same by somebody who keeps the runtime from ending meanwhile. */
+void sm_worker_deliver(struct sm_worker *worker, struct sm_task *task);
 
 /* Run fn(arg) on the stack of a task that is parked here, which stays parked. fn must not suspend. The
  * holder only, on its own stack. */

@@ -99,6 +99,34 @@ TEST(a_task_can_spawn_again_after_stacks_ran_out)
     seam_runtime_free(runtime);
 }
 
+/* Stacks that workers keep for themselves are others' when there are no more. A worker may have to be
+ * told first: then who asks is refused meanwhile. */
+static void exhaust_and_call(const struct seam_options *options)
+{
+    slabs_allowed = 3;
+    seam_runtime *runtime = NULL;
+    CHECK_OK(seam_runtime_new(options, &runtime));
+    for (int round = 0; round < 3; round++) {
+        int count = 0;
+        int r = -ENOMEM;
+        while (r == -ENOMEM) {
+            r = seam_call(runtime, exhaust, &count, NULL, SEAM_FOREVER);
+        }
+        CHECK_OK(r);
+    }
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
+    seam_runtime_free(runtime);
+}
+
+TEST(a_thread_can_call_again_after_stacks_ran_out)
+{
+    sm_memory_calls.map = map_a_few;
+    exhaust_and_call(&(struct seam_options){.workers = 1});
+    exhaust_and_call(&(struct seam_options){.workers = 4});
+    exhaust_and_call(&(struct seam_options){.current_thread = true});
+    sm_memory_calls.map = mmap;
+}
+
 /* ---- headers ---- */
 
 static void *(*real_map)(size_t bytes);

@@ -33,7 +33,8 @@ struct sm_timer_heap *sm_runner_shared_timers(struct seam_runtime *runtime);
 void sm_runner_timer_added(struct seam_runtime *runtime);
 
 /* thread is going to wait for something that tasks of runtime will do, and nobody may be running
- * them. Between enlist and retire, sm_runner_drive() runs them until thread's wait has ended (true),
+ * them. It enlists while they have not done it, and the runtime does not end before it retires: what
+ * it waited for may have been the last that kept it. Between enlist and retire, sm_runner_drive() runs them until thread's wait has ended (true),
  * or returns false because another thread does or the wait has ended without us. When the other
  * one stops, SM_PARTY_RETRY is set in the party of one of those enlisted. The calling thread is in
  * no task. */

@@ -86,6 +86,38 @@ TEST(the_scope_whose_deadline_fired_says_so_and_those_inside_were_cancelled)
     stop();
 }
 
+/* Nobody drives the runtime whose timers the deadlines are among. */
+TEST(a_thread_that_computes_sees_its_deadlines_without_anybody_to_fire_them)
+{
+    const struct seam_options options = {.current_thread = true};
+    CHECK_OK(seam_runtime_new(&options, &runtime));
+    struct seam_scope outer;
+    struct seam_scope inner;
+    int64_t deadline_ns = seam_after(SEAM_MILLISECOND);
+    begin(&outer, deadline_ns);
+    begin(&inner, deadline_ns);
+    while (seam_now_ns() < deadline_ns) {
+    }
+    CHECK_ERR(seam_cancelled(), ECANCELED);
+    CHECK_ERR(seam_scope_end(&inner), ETIMEDOUT);
+    CHECK_ERR(seam_cancelled(), ECANCELED);
+    CHECK_ERR(seam_scope_end(&outer), ETIMEDOUT);
+
+    /* Of two behind a shield, the one inside it counts, though the other is earlier. */
+    struct seam_shield shield;
+    begin(&outer, deadline_ns + 1);
+    seam_shield_begin(&shield);
+    CHECK_OK(seam_cancelled());
+    begin(&inner, seam_after(SEAM_MILLISECOND));
+    while (seam_cancelled() == 0) {
+    }
+    CHECK_ERR(seam_scope_end(&inner), ETIMEDOUT);
+    seam_shield_end(&shield);
+    CHECK_ERR(seam_scope_end(&outer), ETIMEDOUT);
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
+    seam_runtime_free(runtime);
+}
+
 TEST(a_cancellation_before_the_deadline_is_what_is_reported)
 {
     start();

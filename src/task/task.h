@@ -33,6 +33,13 @@
 #include "task/party.h"
 #include "task/thread.h"
 
+/* Who disposes of the header of a task that has finished. */
+enum sm_task_keeper {
+    SM_KEEPER_NOBODY, /* nobody knows it: sm_task_finish() does */
+    SM_KEEPER_HANDLE, /* somebody may join it: whoever does, or the end of its scope */
+    SM_KEEPER_FRAME,  /* it is in the frame of whoever waits for the end of its scope */
+};
+
 enum sm_task_stage {
     SM_TASK_FRESH,
     SM_TASK_STARTED,
@@ -62,7 +69,7 @@ struct sm_task {
     struct sm_list in_home;  /* home->tasks; under home's lock */
     uint8_t stage;           /* enum sm_task_stage; of whoever runs it */
     uint8_t stack_class;     /* enum sm_stack_class */
-    bool has_handle;         /* somebody may join it */
+    uint8_t keeper;          /* enum sm_task_keeper */
     bool has_finished;       /* for joiners; under home's lock */
     _Atomic(uint32_t) began; /* when, in steps of 2^20 ns; 0: not known */
 };

@@ -89,25 +89,17 @@ static int wait_as_task(struct sm_thread *thread, const struct sm_wait *wait)
     return party->result;
 }
 
-/* Spinning pays when the answer comes from a thread that runs right now. Every wait that was
- * answered in time doubles what the next may spend, every other halves it. */
-enum { SPINS_MIN = 8, SPINS_MAX = 1024 };
-
 static bool spin_until_done(struct sm_thread *thread)
 {
     if (sm_clock_spins_are_pointless()) return false;
-
-    for (unsigned i = 0; i < thread->spins_max; i++) {
-        /* acquire: pairs with the release in complete_thread(). */
-        if (sm_load_acquire(&thread->party.word) == SM_PARTY_DONE) {
-            thread->spins_max =
-                    thread->spins_max * 2 < SPINS_MAX ? thread->spins_max * 2 : SPINS_MAX;
-            return true;
-        }
+    bool is_done = false;
+    for (unsigned left = sm_spin_budget(&thread->spin); left > 0 && !is_done; left--) {
         sm_spin_pause();
+        /* acquire: pairs with the release in complete_thread(). */
+        is_done = sm_load_acquire(&thread->party.word) == SM_PARTY_DONE;
     }
-    thread->spins_max = thread->spins_max / 2 > SPINS_MIN ? thread->spins_max / 2 : SPINS_MIN;
-    return false;
+    sm_spin_learn(&thread->spin, is_done);
+    return is_done;
 }
 
 /* End our own wait, unless somebody is faster. */
@@ -148,6 +140,15 @@ static void fire_own_timer(const struct sm_party *party, int64_t now_ns)
 {
     struct sm_timer *own = first_own_timer(party);
     if (own != NULL && own->deadline_ns <= now_ns && sm_timer_remove(own)) own->fire(own);
+}
+
+void sm_wait_fire_own_timers(const struct sm_party *party)
+{
+    const struct sm_timer *own = NULL;
+    /* What has fired, here or elsewhere, has cancelled its scope and is not found again. */
+    while ((own = first_own_timer(party)) != NULL && own->deadline_ns <= sm_now_ns()) {
+        fire_own_timer(party, own->deadline_ns);
+    }
 }
 
 static void sleep_in_futex(struct sm_thread *thread, const struct sm_wait *wait)
@@ -231,10 +232,12 @@ static int wait_as_thread(struct sm_thread *thread, const struct sm_wait *wait)
             sleep_in_poll(thread, wait);
         } else if (!spin_until_done(thread)) {
             sleep_in_futex(thread, wait);
+            sm_spin_slept(&thread->spin);
         }
     }
-    if (wait->to_drive != NULL) sm_runner_drive_retire(thread, wait->to_drive);
     (void)sm_timer_remove(&deadline.timer);
+    /* Last: until then the runtime stays, whatever its tasks and those who stop it have done. */
+    if (wait->to_drive != NULL) sm_runner_drive_retire(thread, wait->to_drive);
 
     /* relaxed: the party is this thread's alone again. */
     sm_store_relaxed(&party->word, SM_PARTY_RUNNING);

@@ -43,6 +43,10 @@ void sm_wait_unlock(void *lock);
 int sm_wait_on_queue(struct sm_lock *lock, struct sm_list *queue, struct sm_waiter *waiter,
         const struct sm_wait *wait);
 
+/* Have those scopes of a plain thread cancel themselves whose deadline has passed: their timers are in
+ * a heap that nobody may be looking at. The thread's own. */
+void sm_wait_fire_own_timers(const struct sm_party *party);
+
 /* What a call returns that would have to wait but must not, or 0 if it may: -EAGAIN for SEAM_NOW,
  * -ETIMEDOUT for another deadline that has passed. */
 int sm_wait_refused(int64_t deadline_ns);

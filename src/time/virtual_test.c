@@ -75,7 +75,7 @@ static int sleep_on_thread(void *arg)
     (void)arg;
     int result = -1;
     int64_t then_ns = seam_now_ns();
-    CHECK_OK(seam_block(sleep_an_hour, NULL, &result, SEAM_FOREVER));
+    CHECK_OK(seam_block(NULL, sleep_an_hour, NULL, &result, SEAM_FOREVER));
     CHECK_OK(result);
     CHECK_EQ(seam_now_ns(), then_ns + HOUR);
     return 0;

@@ -144,7 +144,7 @@ ON_EVERY_RUNTIME(a_callback_below_a_task_may_call)
 static int block_and_consult(void *arg)
 {
     int result = 0;
-    CHECK_OK(seam_block(consult_both_ways, arg, &result, SEAM_FOREVER));
+    CHECK_OK(seam_block(NULL, consult_both_ways, arg, &result, SEAM_FOREVER));
     return result;
 }
 
@@ -282,7 +282,7 @@ static int fork_in_a_task(void *arg)
 
 static int fork_in_the_pool(void *arg)
 {
-    return seam_block(fork_in_a_task, arg, NULL, SEAM_FOREVER);
+    return seam_block(NULL, fork_in_a_task, arg, NULL, SEAM_FOREVER);
 }
 
 ON_EVERY_RUNTIME(a_forked_child_is_refused_and_its_parent_goes_on)

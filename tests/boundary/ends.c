@@ -56,7 +56,7 @@ ON_EVERY_RUNTIME(a_task_may_begin_the_end_of_its_own_runtime)
 static int stop_own_from_the_pool(void *arg)
 {
     int result = 0;
-    CHECK_OK(seam_block(stop_own, arg, &result, SEAM_FOREVER));
+    CHECK_OK(seam_block(NULL, stop_own, arg, &result, SEAM_FOREVER));
     return result;
 }
 
@@ -273,7 +273,7 @@ static void *watch_figures(void *arg)
 
 static int use_the_pool(void *arg)
 {
-    return seam_block(do_nothing, arg, NULL, SEAM_FOREVER);
+    return seam_block(NULL, do_nothing, arg, NULL, SEAM_FOREVER);
 }
 
 ON_EVERY_RUNTIME(the_figures_may_be_read_while_a_runtime_stops)
@@ -342,8 +342,8 @@ static int give_up(void *arg)
     /* With a deadline only, the job might not have begun when it passes. */
     int r = -ETIMEDOUT;
     while (r == -ETIMEDOUT && seam_await_fd(job->begun.fds[0], SEAM_READABLE, SEAM_NOW) < 0) {
-        r = seam_block_owned(
-                block_at_the_gate, job, note_destroyed, NULL, seam_after(20 * SEAM_MILLISECOND));
+        r = seam_block_owned(NULL, block_at_the_gate, job, note_destroyed, NULL,
+                seam_after(20 * SEAM_MILLISECOND));
         CHECK_EQ(r, -ETIMEDOUT);
         if (seam_await_fd(job->begun.fds[0], SEAM_READABLE, SEAM_NOW) < 0) {
             gate_pass(&job->destroyed); /* it never ran, and was given back */

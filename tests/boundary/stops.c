@@ -250,7 +250,7 @@ static void job_fini(struct job *job)
 
 static int wait_for_job(void *arg)
 {
-    return seam_block(block_at_the_gate, arg, NULL, SEAM_FOREVER);
+    return seam_block(NULL, block_at_the_gate, arg, NULL, SEAM_FOREVER);
 }
 
 /* Row i. Dropping Tokio's runtime waits for ever. */
@@ -344,7 +344,7 @@ static int abandon_job(void *arg)
     struct seam_scope scope;
     CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
     /* Cancelled by the stop: until then it waits for the job. */
-    CHECK_ERR(seam_block_owned(block_at_the_gate, job, note_destroyed, NULL, SEAM_FOREVER),
+    CHECK_ERR(seam_block_owned(NULL, block_at_the_gate, job, note_destroyed, NULL, SEAM_FOREVER),
             ECANCELED);
     CHECK_ERR(seam_scope_end(&scope), ECANCELED);
     return 0;
@@ -407,7 +407,7 @@ static int use_timers_too_late(void *arg)
 static int begin_use(void *arg)
 {
     int result = 0;
-    CHECK_OK(seam_block(use_timers_too_late, arg, &result, SEAM_FOREVER));
+    CHECK_OK(seam_block(NULL, use_timers_too_late, arg, &result, SEAM_FOREVER));
     CHECK_EQ(result, 7);
     return 0;
 }
@@ -436,7 +436,7 @@ static int use_everything_too_late(void *arg)
     CHECK_ERR(seam_scope_begin(&scope, NULL, SEAM_FOREVER), ESHUTDOWN);
     CHECK_ERR(seam_sleep(seam_after(3600 * SEAM_SECOND)), ECANCELED);
     CHECK_ERR(seam_event_wait(&never, SEAM_FOREVER), ECANCELED);
-    CHECK_ERR(seam_block(use_timers_too_late, late, NULL, SEAM_FOREVER), ECANCELED);
+    CHECK_ERR(seam_block(NULL, use_timers_too_late, late, NULL, SEAM_FOREVER), ECANCELED);
     CHECK_ERR(seam_call(NULL, use_timers_too_late, late, NULL, SEAM_FOREVER), ESHUTDOWN);
     return 0;
 }
@@ -449,7 +449,7 @@ static void note_late(void *arg, int result)
 
 static int begin_late_use(void *arg)
 {
-    CHECK_ERR(seam_block_owned(use_everything_too_late, arg, note_late, NULL, SEAM_FOREVER),
+    CHECK_ERR(seam_block_owned(NULL, use_everything_too_late, arg, note_late, NULL, SEAM_FOREVER),
             ECANCELED);
     return 0;
 }
@@ -482,7 +482,7 @@ static int do_nothing(void *arg)
 
 static int use_the_pool(void *arg)
 {
-    return seam_block(do_nothing, arg, NULL, SEAM_FOREVER);
+    return seam_block(NULL, do_nothing, arg, NULL, SEAM_FOREVER);
 }
 
 ON_EVERY_RUNTIME(a_runtime_in_which_all_has_ended_reports_nobody)

@@ -109,7 +109,7 @@ static void thread(struct cell *cell)
 static int attempt_in_pool(void *arg)
 {
     ((struct cell *)arg)->things.in_task = false;
-    return seam_block(attempt, arg, NULL, SEAM_FOREVER);
+    return seam_block(NULL, attempt, arg, NULL, SEAM_FOREVER);
 }
 
 static void pool(struct cell *cell)

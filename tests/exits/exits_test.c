@@ -76,7 +76,7 @@ static int pause_for_ever(void *arg)
 
 static int block_for_ever(void *arg)
 {
-    return seam_block(pause_for_ever, arg, NULL, SEAM_FOREVER);
+    return seam_block(NULL, pause_for_ever, arg, NULL, SEAM_FOREVER);
 }
 
 static seam_runtime *default_runtime(void)
@@ -114,7 +114,7 @@ static int exit_now(void *arg)
 
 static int exit_from_pool(void *arg)
 {
-    return seam_block(exit_now, arg, NULL, SEAM_FOREVER);
+    return seam_block(NULL, exit_now, arg, NULL, SEAM_FOREVER);
 }
 
 static void exit_from_main(void)
@@ -215,7 +215,7 @@ static int do_nothing(void *arg)
 
 static int block_briefly(void *arg)
 {
-    return seam_block(do_nothing, arg, NULL, SEAM_FOREVER);
+    return seam_block(NULL, do_nothing, arg, NULL, SEAM_FOREVER);
 }
 
 static seam_runtime *own;
@@ -320,7 +320,7 @@ static void call_as_child(void)
     CHECK_ERR(seam_sleep(seam_after(1)), EOWNERDEAD);
     CHECK_ERR(seam_event_wait(&never, SEAM_FOREVER), EOWNERDEAD);
     CHECK_ERR(seam_call(NULL, do_nothing, NULL, NULL, SEAM_FOREVER), EOWNERDEAD);
-    CHECK_ERR(seam_block(do_nothing, NULL, NULL, SEAM_FOREVER), EOWNERDEAD);
+    CHECK_ERR(seam_block(NULL, do_nothing, NULL, NULL, SEAM_FOREVER), EOWNERDEAD);
     CHECK_ERR(seam_run(NULL, do_nothing, NULL), EOWNERDEAD);
     CHECK_ERR(seam_runtime_default(&runtime), EOWNERDEAD);
     CHECK_ERR(seam_runtime_stop(own, &report, SEAM_FOREVER), EOWNERDEAD);
@@ -343,7 +343,7 @@ static int fork_in_every_way(void *arg)
         if (way == 0 || SM_ASAN) _exit(CODE);
         exit(CODE);
     }
-    return arg != NULL ? seam_block(fork_in_every_way, NULL, NULL, SEAM_FOREVER) : 0;
+    return arg != NULL ? seam_block(NULL, fork_in_every_way, NULL, NULL, SEAM_FOREVER) : 0;
 }
 
 static void fork_everywhere(void)
@@ -386,7 +386,7 @@ static void use_everything(seam_runtime *runtime)
     int fds[2];
     int result = -1;
     CHECK_OK(seam_call(runtime, wait_briefly, NULL, NULL, seam_after(60 * SEAM_SECOND)));
-    CHECK_OK(seam_block(wait_briefly, NULL, NULL, SEAM_FOREVER));
+    CHECK_OK(seam_block(NULL, wait_briefly, NULL, NULL, SEAM_FOREVER));
     CHECK_OK(seam_scope_begin(&scope, runtime, seam_after(60 * SEAM_SECOND)));
     CHECK_OK(seam_spawn(&scope, wait_briefly, NULL, NULL, &task));
     CHECK_OK(seam_join(task, &result, SEAM_FOREVER));

@@ -3,9 +3,10 @@
  * exits/plugin.c - a plugin that has a runtime of its own. Built twice: one that stops it when it is
  * unloaded, and one that stays loaded (-z nodelete) and leaves it running.
  */
+#include "exits/plugin.h"
+
 #include <errno.h>
 
-#include "exits/plugin.h"
 #include "seam.h"
 
 static seam_runtime *runtime;
@@ -32,7 +33,7 @@ static int block_for_ever(void *arg)
 {
     int r = 0;
     while (r == 0) {
-        r = seam_block(pass, arg, NULL, SEAM_FOREVER);
+        r = seam_block(NULL, pass, arg, NULL, SEAM_FOREVER);
     }
     return r;
 }

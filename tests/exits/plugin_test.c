@@ -6,12 +6,13 @@
  * The code of a task must stay mapped. A plugin has two ways: stop its runtime before it goes, in its
  * destructor at the latest; or stay, linked with -z nodelete. The library itself stays.
  */
+#include "exits/plugin.h"
+
 #include <dlfcn.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "check/check.h"
-#include "exits/plugin.h"
 
 enum { ROUNDS = 10 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include "base/atomic.h"
 #include "net_kit.h"
@@ -68,6 +70,25 @@ static SEAM_SUSPENDS int echo(void *arg)
     }
     (void)sm_sub_acq_rel(&tasks_left, 1);
     return 0;
+}
+
+/* Whatever the loop needs it has had from the beginning. */
+TEST(timers_fire_in_a_foreign_loop_when_there_are_no_descriptors_left)
+{
+    seam_runtime *runtime = embedded();
+    int lowest = (int)CHECK_OK(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    CHECK_OK(close(lowest));
+    struct rlimit before;
+    CHECK_OK(getrlimit(RLIMIT_NOFILE, &before));
+    CHECK_OK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){(rlim_t)lowest, before.rlim_max}));
+
+    int steps = 2;
+    sm_store_seq_cst(&tasks_left, 1);
+    CHECK_OK(seam_spawn(seam_runtime_root(runtime), sleep_in_steps, &steps, NULL, NULL));
+    CHECK(loop(runtime) >= steps);
+
+    CHECK_OK(setrlimit(RLIMIT_NOFILE, &before));
+    stop(runtime);
 }
 
 enum { REQUESTS = 50, CALLERS = 4, CALLS = 50 };

@@ -274,6 +274,80 @@ TEST(an_error_that_was_reported_is_over)
     run_in(&one_thread, be_refused, NULL);
 }
 
+/* ---- streams that stop short: a read ends where something else begins ---- */
+
+static SEAM_SUSPENDS int read_past_urgent(void *arg)
+{
+    const struct ends *ends = arg;
+    be_watched(ends, "warm", 4);
+    check_waits(ends->reads);
+    CHECK_EQ(send(ends->writes, "one", 3, 0), 3);
+    CHECK_EQ(send(ends->writes, "!", 1, MSG_OOB), 1);
+    CHECK_EQ(send(ends->writes, "two", 3, 0), 3);
+    CHECK_OK(seam_sleep(soon())); /* the poller has seen all of it */
+    check_reads(ends->reads, "one");
+    check_reads(ends->reads, "two");
+    check_waits(ends->reads);
+    return 0;
+}
+
+TEST(what_follows_an_urgent_byte_is_read_too)
+{
+    struct place place;
+    int listener = listen_at("127.0.0.1", &place);
+    struct ends tcp = {.writes = (int)CHECK_OK(connect_to(&place, in_time()))};
+    tcp.reads = (int)CHECK_OK(seam_accept(listener, NULL, NULL, in_time()));
+    run_in_each(read_past_urgent, &tcp);
+    CHECK_OK(seam_close(tcp.reads));
+    CHECK_OK(seam_close(tcp.writes));
+    CHECK_OK(seam_close(listener));
+    check_leaves_a_runtime(); /* no: the descriptor by which this thread waits */
+}
+
+static void send_with_a_descriptor(int fd, const char *text, int passed_fd)
+{
+    struct iovec piece = {.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof passed_fd)];
+    } control = {};
+    struct msghdr message = {
+            .msg_iov = &piece,
+            .msg_iovlen = 1,
+            .msg_control = control.bytes,
+            .msg_controllen = sizeof control.bytes,
+    };
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof passed_fd);
+    memcpy(CMSG_DATA(header), &passed_fd, sizeof passed_fd);
+    CHECK_EQ(sendmsg(fd, &message, 0), (ssize_t)strlen(text));
+}
+
+static SEAM_SUSPENDS int read_past_descriptors(void *arg)
+{
+    const struct ends *ends = arg;
+    be_watched(ends, "warm", 4);
+    check_waits(ends->reads);
+    send_with_a_descriptor(ends->writes, "one", ends->writes);
+    CHECK_EQ(send(ends->writes, "two", 3, 0), 3);
+    CHECK_OK(seam_sleep(soon())); /* as above */
+    check_reads(ends->reads, "one");
+    check_reads(ends->reads, "two");
+    check_waits(ends->reads);
+    return 0;
+}
+
+TEST(what_follows_a_passed_descriptor_is_read_too)
+{
+    int fds[2];
+    pair_of(SOCK_STREAM, fds);
+    struct ends ends = {fds[0], fds[1]};
+    run_in_each(read_past_descriptors, &ends);
+    close_both(fds);
+}
+
 /* ---- several at one descriptor ---- */
 
 enum { PARTIES = 4, ROUNDS = 300 };

@@ -92,7 +92,7 @@ static SEAM_SUSPENDS int transfer_mixed(void *arg)
 
     CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
     CHECK_OK(seam_spawn(&scope, write_stamped, &made.server, NULL, NULL));
-    CHECK_OK(seam_block(read_stamped, &made.client, NULL, in_time()));
+    CHECK_OK(seam_block(NULL, read_stamped, &made.client, NULL, in_time()));
     CHECK_OK(seam_scope_end(&scope));
     close_connection(&made);
     return 0;
@@ -174,7 +174,7 @@ static SEAM_SUSPENDS int reset(void *arg)
     struct seam_scope scope;
     CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
     CHECK_OK(seam_spawn(&scope, read_once, &reading, NULL, NULL));
-    CHECK_OK(seam_sleep(soon()));
+    await_readers(made.server, 1);
     struct linger hard = {.l_onoff = 1};
     CHECK_OK(setsockopt(made.client, SOL_SOCKET, SO_LINGER, &hard, sizeof hard));
     CHECK_OK(seam_close(made.client));
@@ -206,7 +206,7 @@ static SEAM_SUSPENDS int close_under_waiters(void *arg)
     CHECK_OK(seam_spawn(&scope, read_once, &readings[1], NULL, NULL));
     pthread_t thread;
     CHECK_EQ(pthread_create(&thread, NULL, read_in_thread, &readings[2]), 0);
-    CHECK_OK(seam_sleep(soon())); /* all of them wait */
+    await_readers(fds[0], 3);
     CHECK_OK(releases ? seam_release(fds[0]) : seam_close(fds[0]));
     CHECK_OK(seam_scope_end(&scope));
     CHECK_EQ(pthread_join(thread, NULL), 0);
@@ -238,6 +238,45 @@ static SEAM_SUSPENDS int be_refused(void *unused)
     CHECK_OK(seam_close(listen_at("unix:@seam-net-test", &place)));
     CHECK_ERR(connect_to(&place, in_time()), ECONNREFUSED);
     return 0;
+}
+
+static SEAM_SUSPENDS int accept_from_others(void *unused)
+{
+    (void)unused;
+    struct connection made = open_connection("127.0.0.1");
+    int pair[2];
+    int ends[2];
+    pair_of(SOCK_DGRAM, pair);
+    CHECK_OK(pipe2(ends, O_CLOEXEC));
+    int file = (int)CHECK_OK(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+    int unbound = (int)CHECK_OK(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const struct {
+        int fd;
+        int error;
+    } others[] = {
+            {made.server, -EINVAL},
+            {unbound, -EINVAL},
+            {pair[0], -EINVAL},
+            {ends[0], -ENOTSOCK},
+            {file, -ENOTSOCK},
+    };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        CHECK_EQ(seam_accept(others[i].fd, NULL, NULL, in_time()), others[i].error);
+        CHECK_EQ(seam_accept(others[i].fd, NULL, NULL, SEAM_NOW), others[i].error);
+    }
+    CHECK_OK(seam_close(file));
+    CHECK_OK(seam_close(unbound));
+    close_both(pair);
+    close_both(ends);
+    close_connection(&made);
+    return 0;
+}
+
+TEST(what_does_not_listen_accepts_nobody)
+{
+    run_in_each(accept_from_others, NULL);
+    CHECK_OK(accept_from_others(NULL));
+    check_leaves_a_runtime(); /* no: the descriptor by which this thread waits */
 }
 
 TEST(a_refused_connection_leaves_nothing_open)
@@ -328,7 +367,7 @@ static SEAM_SUSPENDS int go_on_meanwhile(void *unused)
     CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
     /* NOLINTNEXTLINE(performance-no-int-to-ptr): a number that needs no memory of its own */
     CHECK_OK(seam_spawn(&scope, serve, (void *)(intptr_t)fds[0], NULL, NULL));
-    CHECK_OK(seam_sleep(soon()));
+    await_readers(fds[0], 1);
     CHECK_OK(seam_spawn(&scope, block_the_worker, &stuck[0], NULL, NULL));
     CHECK_EQ(write(fds[1], "hello", 5), 5); /* ready when the worker is blocked */
     char buf[8];

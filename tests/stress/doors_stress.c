@@ -97,7 +97,7 @@ static int block_often(void *arg)
         int64_t limit_ns = roll(&dice, 2) == 0 ? SEAM_FOREVER
                                                : seam_after(roll(&dice, 200) * SEAM_MICROSECOND);
         CHECK_OK(seam_scope_begin(&scope, NULL, limit_ns));
-        int r = seam_block(block_a_little, &number, &result, roll_deadline(&dice, 200));
+        int r = seam_block(NULL, block_a_little, &number, &result, roll_deadline(&dice, 200));
         CHECK(r == 0 || r == -ETIMEDOUT || r == -EAGAIN || r == -ECANCELED);
         CHECK_EQ(number, r == 0 ? i + 1 : i);
         CHECK_EQ(result, r == 0 ? i + 1 : -1);
@@ -195,10 +195,10 @@ static int abandon_often(void *arg)
                                                : seam_after(roll(&dice, 150) * SEAM_MICROSECOND);
         CHECK_OK(seam_scope_begin(&scope, abandoner->runtime, limit_ns));
         int result = -1;
-        int r = abandoner->blocks
-                ? seam_block_owned(work_on_parcel, parcel, destroy_parcel, &result, deadline_ns)
-                : seam_call_owned(abandoner->runtime, work_on_parcel, parcel, destroy_parcel,
-                        &result, deadline_ns);
+        int r = abandoner->blocks ? seam_block_owned(
+                        NULL, work_on_parcel, parcel, destroy_parcel, &result, deadline_ns)
+                                  : seam_call_owned(abandoner->runtime, work_on_parcel, parcel,
+                                          destroy_parcel, &result, deadline_ns);
         if (r == 0) {
             CHECK_EQ(result, 5);
             CHECK_EQ(atomic_fetch_add(&parcel->destroyed, 1), 0); /* ours again */

@@ -211,7 +211,7 @@ static void *read_figures(void *arg)
 
 static int block_once(void *arg)
 {
-    return seam_block(nothing, arg, NULL, SEAM_FOREVER);
+    return seam_block(NULL, nothing, arg, NULL, SEAM_FOREVER);
 }
 
 TEST(figures_may_be_read_while_a_runtime_stops)

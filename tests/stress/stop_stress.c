@@ -49,7 +49,7 @@ static void come_back(void *arg, int result)
 static void block_owned(struct siege *siege, struct dice *dice)
 {
     atomic_fetch_add(&siege->owned, 1);
-    int r = seam_block_owned(job, siege, come_back, NULL, roll_deadline(dice, 50));
+    int r = seam_block_owned(NULL, job, siege, come_back, NULL, roll_deadline(dice, 50));
     CHECK(is_answer(r));
     if (r == 0) atomic_fetch_add(&siege->resumed, 1);
 }
@@ -91,7 +91,7 @@ static int work(void *arg)
     atomic_fetch_add(&siege->begun, 1);
     switch (roll(&dice, 6)) {
     case 0: CHECK(is_answer(seam_yield())); break;
-    case 1: CHECK(is_answer(seam_block(job, siege, NULL, roll_deadline(&dice, 50)))); break;
+    case 1: CHECK(is_answer(seam_block(NULL, job, siege, NULL, roll_deadline(&dice, 50)))); break;
     case 2: block_owned(siege, &dice); break;
     case 3: branch(siege); break;
     case 4: be_stubborn(&dice); break;
