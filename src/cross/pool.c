@@ -30,8 +30,7 @@ struct sm_pool_thread {
     struct sm_pool *pool;
     int thread_id;
     struct sm_spin spin;
-    bool is_open_to_signals; /* these are the thread's own */
-    bool is_on_its_way;      /* it has been called and has not looked yet */
+    bool is_on_its_way; /* it has been called and has not looked yet; the thread's own */
     _Atomic(uint32_t) word;
     struct sm_list link;    /* pool->free, while FREE or ASLEEP; under the lock from here on */
     struct sm_list in_pool; /* pool->all */
@@ -340,7 +339,8 @@ static struct sm_job *look_for_job(
     struct sm_pool_thread *next = summon(pool);
     sm_unlock(&pool->lock);
     call_thread(next);
-    /* Signals that have been sent arrive when a system call returns; no more are sent. */
+    /* Signals that have been sent arrive at the latest when this system call returns, before the next
+     * job; no more are sent. */
     if (was_interrupted) (void)sched_yield();
     return job;
 }
@@ -368,14 +368,6 @@ static void leave(struct sm_pool *pool, struct sm_pool_thread *self)
     if (!pool->is_orphan) sm_os.futex_wake(&pool->live, 1);
     sm_unlock(&pool->lock);
     if (is_last_orphan) sm_runtime_unref(pool->runtime);
-}
-
-/* Signals reach jobs that want them only. */
-static void open_to_signals(struct sm_pool_thread *self)
-{
-    bool is_wanted = self->job_class->is_interruptible;
-    if (self->is_open_to_signals != is_wanted) sm_os_interrupts_allow(is_wanted);
-    self->is_open_to_signals = is_wanted;
 }
 
 static void lend_slot(struct sm_slot *slot)
@@ -424,7 +416,6 @@ static void *pool_main(void *arg)
     thread->slot = &self.slot;
     struct sm_job *job = NULL;
     while ((job = next_job(pool, &self)) != NULL) {
-        open_to_signals(&self);
         job->run(job);
     }
     thread->slot = NULL;

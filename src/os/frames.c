@@ -94,7 +94,8 @@ bool sm_os_thread_frames(int tid, const void *(*whose)(void), struct sm_frames *
     struct sigaction ours = {.sa_handler = answer, .sa_flags = SA_RESTART | SA_ONSTACK};
     bool is_answered = false;
     bool is_free = sigaction(SIGURG, NULL, &before) == 0 && (before.sa_flags & SA_SIGINFO) == 0
-            && (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN);
+            && (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN
+                    || before.sa_handler == sm_os_interrupted);
     if (is_free && sigaction(SIGURG, &ours, NULL) == 0) {
         is_answered = ask(tid, whose);
         if (is_answered) *out_frames = question.frames;

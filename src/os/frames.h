@@ -4,7 +4,8 @@
  *
  * The thread is asked by a signal, SIGURG: nobody is hurt by one that comes late, since it is ignored
  * where it is not handled. Our handler is there only while somebody asks, and not at all if the
- * program has one. A system call that the thread sits in is restarted; those that are never restarted
+ * program has one. It stands
+ * in for the one that interrupts jobs (os/os.h), which then come to know a moment later. A system call that the thread sits in is restarted; those that are never restarted
  * (signal(7)) fail with EINTR. So this is for reports on what is stuck, and nothing else.
  */
 #pragma once
@@ -19,6 +20,6 @@ struct sm_frames {
 };
 
 /* Ask the thread; whose() runs in its signal handler, may be NULL. False, after some 100 ms, where
- * there is no answer: SIGURG is blocked or in use, the thread has ended or gets no CPU. Any thread,
+ * there is no answer: SIGURG is in use, the thread has ended or gets no CPU. Any thread,
  * not in a task; several take turns. */
 bool sm_os_thread_frames(int tid, const void *(*whose)(void), struct sm_frames *out_frames);

@@ -234,7 +234,7 @@ void sm_os_nap(void)
     (void)nanosleep(&millisecond, NULL);
 }
 
-static void ignore(int signo)
+void sm_os_interrupted(int signo)
 {
     (void)signo;
 }
@@ -245,16 +245,8 @@ void sm_os_interrupt_prepare(void)
     if (sigaction(SIGURG, NULL, &action) < 0) return;
     if ((action.sa_flags & SA_SIGINFO) != 0 || action.sa_handler != SIG_DFL) return;
     /* Without SA_RESTART, for that is the purpose; not on a task's small stack. */
-    action = (struct sigaction){.sa_handler = ignore, .sa_flags = SA_ONSTACK};
+    action = (struct sigaction){.sa_handler = sm_os_interrupted, .sa_flags = SA_ONSTACK};
     (void)sigaction(SIGURG, &action, NULL);
-}
-
-void sm_os_interrupts_allow(bool is_allowed)
-{
-    sigset_t set;
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGURG);
-    (void)pthread_sigmask(is_allowed ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
 }
 
 void sm_os_interrupt(int thread_id)

@@ -70,12 +70,12 @@ static inline bool sm_os_is_forked_child(void)
 void sm_os_nap(void);
 /*
  * A system call of another thread can be made to return EINTR: by SIGURG, which is harmless where
- * nobody handles it. Preparing installs a handler, if the program has none of its own. Our threads
- * have the signal blocked until they allow it.
+ * nobody handles it. Preparing installs a handler, if the program has none of its own: it does
+ * nothing.
  */
 void sm_os_interrupt_prepare(void);
-void sm_os_interrupts_allow(bool is_allowed);
 void sm_os_interrupt(int thread_id);
+void sm_os_interrupted(int signo);
 
 /* What the calling thread has used of the CPU, as another thread may ask. */
 int sm_os_thread_cpu_clock(pthread_t thread, clockid_t *out_clock);
