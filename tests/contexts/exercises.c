@@ -42,6 +42,22 @@ static int check_owned(int r, const struct owned *owned)
     return r;
 }
 
+/* ---- blocking.h ---- */
+
+static int call_blocking_begin(struct things *things)
+{
+    (void)things;
+    seam_blocking_begin();
+    return 0;
+}
+
+static int call_blocking_end(struct things *things)
+{
+    (void)things;
+    seam_blocking_end();
+    return 0;
+}
+
 /* ---- chan.h ---- */
 
 static int call_chan_new(struct things *things)
@@ -451,6 +467,8 @@ static const struct exercise exercises[] = {
         {"seam_await_fd", NULL, call_await_fd, NULL},
         {"seam_block", NULL, call_block, NULL},
         {"seam_block_owned", NULL, call_block_owned, NULL},
+        {"seam_blocking_begin", NULL, call_blocking_begin, NULL},
+        {"seam_blocking_end", NULL, call_blocking_end, NULL},
         {"seam_call", NULL, call_call, NULL},
         {"seam_call_owned", NULL, call_call_owned, NULL},
         {"seam_cancelled", NULL, call_cancelled, NULL},
