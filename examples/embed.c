@@ -52,7 +52,7 @@ int main(void)
     }
     printf("the loop ends: %d\n", r);
 
-    (void)seam_runtime_stop(runtime, SEAM_FOREVER);
+    (void)seam_runtime_stop(runtime, NULL, SEAM_FOREVER);
     seam_runtime_free(runtime);
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

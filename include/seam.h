@@ -8,12 +8,15 @@
 #pragma once
 
 #include "seam/attr.h"
+#include "seam/bridge.h"
 #include "seam/chan.h"
 #include "seam/cross.h"
 #include "seam/errno.h"
+#include "seam/jobs.h"
 #include "seam/net.h"
 #include "seam/runtime.h"
 #include "seam/scope.h"
+#include "seam/stop.h"
 #include "seam/sync.h"
 #include "seam/task.h"
 #include "seam/time.h"

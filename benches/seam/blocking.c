@@ -23,7 +23,7 @@ static int block_many(void *arg)
     for (long i = 0; i < *(const long *)arg; i++) {
         int result = 0;
 
-        bench_need(seam_block(trivial, &zero, &result, SEAM_FOREVER) == 0, "seam_block");
+        bench_need(seam_block(NULL, trivial, &zero, &result, SEAM_FOREVER) == 0, "seam_block");
         bench_need(result == 1, "wrong result");
     }
     return 0;

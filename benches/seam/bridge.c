@@ -53,7 +53,7 @@ static void start_runtime(const struct bench_run *run)
 
 static void stop_runtime(void)
 {
-    bench_need(seam_runtime_stop(runtime, SEAM_FOREVER) == 0, "seam_runtime_stop");
+    bench_need(seam_runtime_stop(runtime, NULL, SEAM_FOREVER) == 0, "seam_runtime_stop");
     seam_runtime_free(runtime);
 }
 

@@ -84,24 +84,29 @@ SEAM_API SEAM_SUSPENDS int seam_call_owned(seam_runtime *runtime, seam_fn *fn, v
 /**
  * seam_block() - Run code that may block its thread, without holding up other tasks.
  *
+ * @job_class:   what kind of job it is; NULL: SEAM_JOBS_USER of the calling task's runtime
  * @fn:          getaddrinfo(), fsync(), a library you cannot change
  * @arg:         passed to @fn; borrowed until the call returns
  * @out_result:  receives what @fn returned; may be NULL; untouched on error
  * @deadline_ns: when @fn is cancelled
  *
- * From a task, @fn runs on a thread of the runtime's blocking pool while the task is suspended;
- * when all of the pool's threads are busy the job waits in line. From a thread that may block
- * anyway, @fn runs at once, in the caller.
+ * @fn runs on a thread of a blocking pool while the caller waits: the pool of the runtime that
+ * @job_class belongs to. When the class has as many jobs running as it may, the job waits in line
+ * (seam/jobs.h). Where the caller may block anyway, @fn runs at once, in the caller: from a thread
+ * or a job when no class is named, and from a job of that very class.
  *
- * @fn is not a task but may call everything in seam. Code that is blocked in the kernel cannot be
- * stopped half-way: when @fn has begun, its end is waited for; what it waits for in seam is
- * cancelled.
+ * @fn is not a task but may call everything in seam; while it waits there, it gives its slot back.
+ * Code that is blocked in the kernel cannot be stopped half-way: when @fn has begun, its end is
+ * waited for; what it waits for in seam is cancelled, and if @job_class is interruptible, its system
+ * calls return EINTR.
  *
  * Return: 0 when @fn ran to its end, however late, or
  *   -ETIMEDOUT   the deadline passed before @fn began; it did not run
- *   -EAGAIN      with SEAM_NOW: no thread of the pool was free; @fn did not run
+ *   -EAGAIN      the line is full (queue_max) or, with SEAM_NOW, @fn would have to wait in it; @fn
+ *                did not run
  *   -ECANCELED   the caller was cancelled before @fn began; it did not run
- *   -ENOMEM      no thread could be started and none is running; @fn did not run
+ *   -ENOMEM      the pool has no thread and none could be started; @fn did not run
+ *   -ESHUTDOWN   the runtime of @job_class is stopping; @fn did not run
  *   -EOWNERDEAD  this is a forked child; @fn did not run
  *   and, from a thread with a deadline, the errors of seam_run(): the default runtime keeps it
  *
@@ -109,18 +114,20 @@ SEAM_API SEAM_SUSPENDS int seam_call_owned(seam_runtime *runtime, seam_fn *fn, v
  * Thread-safe: yes.
  * Since: 0.1
  */
-SEAM_API SEAM_SUSPENDS int seam_block(seam_fn *fn, void *arg, int *out_result, int64_t deadline_ns);
+SEAM_API SEAM_SUSPENDS int seam_block(
+        seam_job_class *job_class, seam_fn *fn, void *arg, int *out_result, int64_t deadline_ns);
 
 /**
  * seam_block_owned() - As seam_block(), but return at the deadline whatever happens.
  *
+ * @job_class:   as for seam_block(); NULL from a thread: SEAM_JOBS_USER of the default runtime
  * @fn:          what to run
  * @arg:         passed to @fn; taken, unless 0 is returned
  * @destroy:     as for seam_call_owned(), but runs on the pool's thread or in the caller
  * @out_result:  receives what @fn returned; may be NULL; untouched on error
  * @deadline_ns: when the call returns
  *
- * From a thread, too, @fn runs on a thread of a pool: the default runtime's.
+ * From a thread, too, @fn runs on a thread of a pool.
  *
  * Return: 0 when @fn ran to its end in time; @arg is the caller's again. Any error of seam_block()
  * otherwise; @destroy has been called, or will be, exactly once. When the default runtime had to
@@ -130,8 +137,8 @@ SEAM_API SEAM_SUSPENDS int seam_block(seam_fn *fn, void *arg, int *out_result, i
  * Thread-safe: yes.
  * Since: 0.1
  */
-SEAM_API SEAM_SUSPENDS int seam_block_owned(
-        seam_fn *fn, void *arg, seam_destroy_fn *destroy, int *out_result, int64_t deadline_ns);
+SEAM_API SEAM_SUSPENDS int seam_block_owned(seam_job_class *job_class, seam_fn *fn, void *arg,
+        seam_destroy_fn *destroy, int *out_result, int64_t deadline_ns);
 
 #ifdef __cplusplus
 }

@@ -22,6 +22,7 @@ extern "C" {
 #endif
 
 struct seam_scope;
+struct seam_stop_report;
 
 /** Which tasks an idle worker may take from a busy one. */
 enum seam_steal {
@@ -34,13 +35,13 @@ enum seam_steal {
 /** How to build a runtime. Zero in any field asks for the default. */
 struct seam_options {
     uint32_t workers;         /* threads that run tasks, 1..1024; default: one per usable CPU */
-    uint32_t blockers_max;    /* threads seam_block() may use at once; default: 64 */
+    uint32_t blockers_max;    /* jobs of seam_block() that run at once (seam/jobs.h); default: 64 */
     enum seam_steal steal;    /* what idle workers may take */
     bool current_thread;      /* no threads: whoever drives it runs it; workers must be 0 or 1 */
     bool no_overflow_handler; /* do not install the SIGSEGV handler that names the task */
     size_t stack_bytes;       /* stack of each task; default 64 KiB; at most 1 MiB */
     int64_t grace_ns;         /* how long the end waits for blocking jobs nobody waits for; 1 s */
-    const char *name;         /* for threads and messages, 9 characters shown; default: "seam" */
+    const char *name;         /* for threads and messages, 15 characters shown; default: "seam" */
     uint64_t reserved[8];     /* zero */
 };
 
@@ -73,8 +74,8 @@ struct seam_runtime_stats {
  * meanwhile, so a program that asks for one worker, or for current_thread, has one thread (a
  * monitor thread sleeps beside many workers).
  *
- * From a task, or from a pool thread, the new runtime is driven by a pool thread and the caller
- * waits as for seam_block(); the caller's cancellation reaches @fn.
+ * From a task, the new runtime is driven by a thread of the pool, one that blocking jobs do not
+ * compete for, and the caller waits as for seam_block(); the caller's cancellation reaches @fn.
  *
  * Return: whatever @fn returned, or
  *   -EINVAL      an option is out of range; nothing was started
@@ -109,16 +110,29 @@ SEAM_API SEAM_SUSPENDS int seam_run(const struct seam_options *options, seam_fn 
 SEAM_API int seam_runtime_new(const struct seam_options *options, seam_runtime **out_runtime);
 
 /**
- * seam_runtime_stop() - Cancel every task of a runtime, and wait for them and for its threads.
+ * seam_runtime_stop() - Cancel every task of a runtime, wait for them and for its threads, and say
+ * who is left.
  *
  * @runtime:     NULL is fine and does nothing
+ * @out_report:  receives what became of whom (seam/stop.h), whatever is returned: all zero where
+ *               nothing was waited for; NULL if nobody reads it
  * @deadline_ns: how long to wait for the tasks
  *
- * From the first call on, starting anything in @runtime fails with -ESHUTDOWN; tasks that run see
- * -ECANCELED at their next wait. Stopping again, or from several places at once, is fine. The
- * handle stays valid, for calls that fail politely, until seam_runtime_free(). Jobs that
- * seam_block_owned() abandoned are waited for as options.grace_ns says, and then left to end by
- * themselves.
+ * In this order: nothing can be started in @runtime any more, that fails with -ESHUTDOWN; the root
+ * scope is cancelled, so that tasks see -ECANCELED at their next wait; whoever runs is waited for;
+ * what can be interrupted is, once options.grace_ns have passed; and when the deadline passes,
+ * whoever is left is reported. Jobs that seam_block_owned() abandoned are waited for as
+ * options.grace_ns says, then reported, and left to end by themselves.
+ *
+ * The stacks of tasks that wait are shown by their workers. One whose thread is blocked in a task may
+ * not answer: it is asked for some 50 ms beyond the deadline, only where @out_report is given.
+ *
+ * To find out where a thread is that runs a task or a job that is left, it is sent SIGURG, unless the
+ * program handles that signal: a system call that it sits in is restarted or, where signal(7) says
+ * so, fails with EINTR. Only where @out_report is given.
+ *
+ * Stopping again, or from several places at once, is fine. The handle stays valid, for calls that
+ * fail politely, until seam_runtime_free().
  *
  * Return: 0 when all tasks have ended, or
  *   -ETIMEDOUT   tasks are still running; the runtime is stopping, call again to wait longer
@@ -133,7 +147,8 @@ SEAM_API int seam_runtime_new(const struct seam_options *options, seam_runtime *
  * Thread-safe: yes.
  * Since: 0.1
  */
-SEAM_API SEAM_SUSPENDS int seam_runtime_stop(seam_runtime *runtime, int64_t deadline_ns);
+SEAM_API SEAM_SUSPENDS int seam_runtime_stop(
+        seam_runtime *runtime, struct seam_stop_report *out_report, int64_t deadline_ns);
 
 /**
  * seam_runtime_free() - Give the memory of a stopped runtime back.

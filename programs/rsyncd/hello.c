@@ -100,7 +100,7 @@ static SEAM_SUSPENDS int find_peer_name(const struct session *session, char *nam
     (void)snprintf(name, size, "UNKNOWN");
     if (getpeername(session->stream.fd, (struct sockaddr *)&peer, &lookup.len) < 0) return 0;
 
-    int r = seam_block(look_up_name, &lookup, &found, SEAM_FOREVER);
+    int r = seam_block(NULL, look_up_name, &lookup, &found, SEAM_FOREVER);
     if (r == 0 && found < 0) (void)snprintf(name, size, "UNKNOWN");
     return r;
 }
@@ -160,7 +160,7 @@ static SEAM_SUSPENDS int enter_module(struct session *session, const char *name)
     }
     session->module = module;
     int opened = 0;
-    r = seam_block(open_module, session, &opened, SEAM_FOREVER);
+    r = seam_block(NULL, open_module, session, &opened, SEAM_FOREVER);
     if (r < 0) return r;
     if (opened < 0) {
         (void)fault_set(&session->fault, opened, "@ERROR: chdir failed");

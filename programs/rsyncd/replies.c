@@ -152,7 +152,7 @@ static SEAM_SUSPENDS int use_base(struct sender *sender, uint32_t base)
     sender->base = base;
     struct base_opening opening = {.sender = sender, .fd = -1};
     int result = 0;
-    int r = seam_block(open_base, &opening, &result, SEAM_FOREVER);
+    int r = seam_block(NULL, open_base, &opening, &result, SEAM_FOREVER);
     if (r == 0) r = result;
     if (r == 0) sender->base_fd = opening.fd;
     return r;

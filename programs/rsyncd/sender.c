@@ -53,7 +53,7 @@ static SEAM_SUSPENDS int read_filter(struct sender *sender)
 static SEAM_SUSPENDS int on_pool(seam_fn *fn, void *arg)
 {
     int result = 0;
-    int r = seam_block(fn, arg, &result, SEAM_FOREVER);
+    int r = seam_block(NULL, fn, arg, &result, SEAM_FOREVER);
     return r < 0 ? r : result;
 }
 

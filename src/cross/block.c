@@ -2,10 +2,12 @@
 /*
  * cross/block.c - from a task to a thread that may block.
  */
+#include "cross/block.h"
+
 #include <errno.h>
-#include <stdlib.h>
 
 #include "seam/cross.h"
+#include "seam/jobs.h"
 #include "seam/runtime.h"
 #include "seam/scope.h"
 #include "seam/time.h"
@@ -17,17 +19,21 @@
 #include "task/task.h"
 #include "task/wait.h"
 
-/* A job of a task that waits for it to the end: lives in the task's frame. */
+/* A job whose client waits for it to the end: lives in the client's frame. */
 struct block {
     struct sm_job job;
     struct sm_service service;
-    seam_runtime *runtime;
 };
 
 static void run_block(struct sm_job *job)
 {
     struct block *block = sm_container_of(job, struct block, job);
-    sm_service_run(&block->service, block->runtime);
+    sm_service_run(&block->service, job->job_class->runtime);
+}
+
+static void refuse_block(struct sm_job *job, int r)
+{
+    sm_service_refuse(&sm_container_of(job, struct block, job)->service, r);
 }
 
 /* Wait for a job that is in the pool's hands. 0 if its function ran to its end. */
@@ -36,28 +42,30 @@ static int wait_for_block(struct block *block, int64_t deadline_ns)
     int64_t patient_until_ns = deadline_ns <= SEAM_NOW ? SEAM_FOREVER : deadline_ns;
     int r = sm_service_wait(&block->service, patient_until_ns, false, NULL);
     if (r < 0) {
-        if (sm_pool_withdraw(block->runtime->pool, &block->job)) return r;
+        if (sm_pool_withdraw(&block->job)) return r;
         sm_service_cancel(&block->service);
+        sm_pool_interrupt(&block->job, false);
         (void)sm_service_wait(&block->service, SEAM_FOREVER, true, NULL);
     }
     if (block->service.has_begun) return 0;
-    return r < 0 ? r : -ECANCELED;
+    return r < 0 ? r : block->service.result;
 }
 
-static int block_as_task(
-        struct sm_thread *thread, seam_fn *fn, void *arg, int *out_result, int64_t deadline_ns)
+/* On a thread of the pool. Inside. */
+static int block_there(
+        seam_job_class *job_class, seam_fn *fn, void *arg, int *out_result, int64_t deadline_ns)
 {
+    struct sm_thread *thread = sm_thread_self();
     if (sm_party_is_cancelled(sm_thread_party(thread))) return -ECANCELED;
     if (deadline_ns > SEAM_NOW) {
         int refused = sm_wait_refused(deadline_ns);
         if (refused < 0) return refused;
     }
     struct block block = {
-            .job = {.run = run_block},
-            .service = {.fn = fn, .arg = arg},
-            .runtime = sm_runtime_current(thread),
+            .job = {.fn = fn, .run = run_block, .refuse = refuse_block},
+            .service = {.fn = fn, .arg = arg, .call = sm_party_call(sm_thread_party(thread))},
     };
-    int r = sm_pool_submit(block.runtime->pool, &block.job, deadline_ns <= SEAM_NOW);
+    int r = sm_pool_submit(job_class, &block.job, deadline_ns <= SEAM_NOW);
     if (r == 0) r = wait_for_block(&block, deadline_ns);
     if (r == 0 && out_result != NULL) *out_result = block.service.result;
     return r;
@@ -80,62 +88,87 @@ SEAM_SUSPENDS static int block_here(seam_fn *fn, void *arg, int *out_result, int
     return 0;
 }
 
-int seam_block(seam_fn *fn, void *arg, int *out_result, int64_t deadline_ns)
+/* Has the caller what a job of this class would have to wait for? Inside. */
+static bool is_at_home(struct sm_thread *thread, const seam_job_class *job_class)
+{
+    if (thread->task != NULL) return false;
+    return job_class == NULL || job_class == sm_pool_current_class();
+}
+
+int seam_block(
+        seam_job_class *job_class, seam_fn *fn, void *arg, int *out_result, int64_t deadline_ns)
+{
+    struct sm_thread *thread = sm_enter();
+    if (thread == NULL) return -EOWNERDEAD;
+    if (is_at_home(thread, job_class)) {
+        sm_leave();
+        return block_here(fn, arg, out_result, deadline_ns);
+    }
+    seam_runtime *own = sm_runtime_current(thread);
+    if (job_class == NULL) job_class = sm_pool_class(own->pool, SEAM_JOBS_USER);
+    /* Its own tasks may still want to clean up. */
+    bool is_welcome = job_class->runtime == own || sm_runtime_is_open(job_class->runtime);
+    int r = is_welcome ? block_there(job_class, fn, arg, out_result, deadline_ns) : -ESHUTDOWN;
+    sm_leave();
+    return r;
+}
+
+int sm_block_errand(enum sm_errand which, seam_fn *fn, void *arg, int *out_result)
 {
     struct sm_thread *thread = sm_enter();
     if (thread == NULL) return -EOWNERDEAD;
     if (thread->task == NULL) {
         sm_leave();
-        return block_here(fn, arg, out_result, deadline_ns);
+        return block_here(fn, arg, out_result, SEAM_FOREVER);
     }
-    int r = block_as_task(thread, fn, arg, out_result, deadline_ns);
+    seam_job_class *job_class = sm_pool_errands(sm_runtime_current(thread)->pool, which);
+    int r = block_there(job_class, fn, arg, out_result, SEAM_FOREVER);
     sm_leave();
     return r;
 }
 
-/* A job that may outlive its submitter. */
-struct owned_block {
-    struct sm_job job;
-    struct sm_owned *owned;
-    seam_runtime *runtime;
-};
-
 static void run_owned_block(struct sm_job *job)
 {
-    struct owned_block *block = sm_container_of(job, struct owned_block, job);
-    struct sm_owned *owned = block->owned;
-    seam_runtime *runtime = block->runtime;
-    free(block);
-    sm_owned_run(owned, runtime);
+    sm_owned_run(sm_container_of(job, struct sm_owned, job), job->job_class->runtime);
+}
+
+static void refuse_owned_block(struct sm_job *job, int r)
+{
+    sm_owned_run_refused(sm_container_of(job, struct sm_owned, job), r);
 }
 
 /* Submit; on error nothing has been taken. */
-static int submit_owned(struct sm_owned *owned, seam_runtime *runtime)
+static int submit_owned(struct sm_owned *owned, seam_job_class *job_class)
 {
-    struct owned_block *block = malloc(sizeof *block);
-    if (block == NULL) return -ENOMEM;
-    *block = (struct owned_block){
-            .job = {.run = run_owned_block}, .owned = owned, .runtime = runtime};
-    int r = sm_runtime_is_open(runtime) ? 0 : -ESHUTDOWN;
-    if (r == 0) r = sm_pool_submit(runtime->pool, &block->job, false);
-    if (r < 0) free(block);
-    return r;
+    if (!sm_runtime_is_open(job_class->runtime)) return -ESHUTDOWN;
+    owned->job = (struct sm_job){
+            .fn = owned->service.fn, .run = run_owned_block, .refuse = refuse_owned_block};
+    return sm_pool_submit(job_class, &owned->job, false);
 }
 
-int seam_block_owned(
-        seam_fn *fn, void *arg, seam_destroy_fn *destroy, int *out_result, int64_t deadline_ns)
+/* The class that a job goes to if none is named; starts the default runtime. Inside. */
+static int choose_class(seam_job_class **job_class)
+{
+    if (*job_class != NULL) return 0;
+    seam_runtime *runtime = sm_runtime_current(sm_thread_self());
+    int r = runtime == NULL ? seam_runtime_default(&runtime) : 0;
+    if (r < 0) return r;
+    (void)sm_enter(); /* starting the default runtime has left */
+    *job_class = sm_pool_class(runtime->pool, SEAM_JOBS_USER);
+    return 0;
+}
+
+int seam_block_owned(seam_job_class *job_class, seam_fn *fn, void *arg, seam_destroy_fn *destroy,
+        int *out_result, int64_t deadline_ns)
 {
     struct sm_owned *owned = NULL;
     int r = sm_owned_new(fn, arg, destroy, &owned);
     if (r < 0) return r;
 
-    struct sm_thread *thread = sm_enter();
-    if (thread == NULL) return sm_owned_refuse(owned, -EOWNERDEAD);
-    seam_runtime *runtime = sm_runtime_current(thread);
-    if (runtime == NULL) r = seam_runtime_default(&runtime);
-    (void)sm_enter(); /* starting the default runtime has left */
+    if (sm_enter() == NULL) return sm_owned_refuse(owned, -EOWNERDEAD);
+    r = choose_class(&job_class);
     if (r == 0) r = sm_owned_check(deadline_ns);
-    if (r == 0) r = submit_owned(owned, runtime);
+    if (r == 0) r = submit_owned(owned, job_class);
     r = r == 0 ? sm_owned_wait(owned, out_result, deadline_ns, NULL) : sm_owned_refuse(owned, r);
     sm_leave();
     return r;

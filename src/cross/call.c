@@ -16,8 +16,10 @@
 #include "seam/time.h"
 
 #include "base/cast.h"
+#include "cross/block.h"
 #include "cross/service.h"
 #include "sched/runtime.h"
+#include "sync/inside.h"
 #include "task/wait.h"
 
 struct call {
@@ -50,7 +52,7 @@ static bool is_driven_by_others(const seam_runtime *runtime)
             && !is_task_of(runtime);
 }
 
-/* How the call ended, given how its scope did. */
+/* What the caller is told, given how the scope ended, or that it did not begin. */
 static int settle(const struct call *call, int ended, int64_t deadline_ns, int *out_result)
 {
     if (!call->has_run) {
@@ -78,30 +80,51 @@ SEAM_SUSPENDS static int call_as_thread(void *arg)
 SEAM_SUSPENDS static int call_from_pool(const struct indirect *call)
 {
     int result = 0;
-    int r = seam_block(call_as_thread, sm_drop_const(call), &result, SEAM_FOREVER);
+    int r = sm_block_errand(SM_ERRAND_DRIVE, call_as_thread, sm_drop_const(call), &result);
     return r < 0 ? r : result;
+}
+
+/* fn runs at once, in the caller, in a scope of its own. Inside, and outside while it runs. */
+static int call_in_place(
+        struct sm_thread *thread, seam_runtime *runtime, struct call *call, int64_t deadline_ns)
+{
+    struct sm_scope scope;
+    int r = sm_scope_begin(thread, &scope, runtime, deadline_ns, NULL);
+    if (r < 0) return r;
+    sm_leave();
+    (void)run_call(call);
+    return sm_scope_end(sm_enter(), &scope);
+}
+
+/* fn runs as a task; its header and its scope are in this frame. */
+static int call_across(struct sm_thread *thread, seam_runtime *runtime, struct call *call,
+        int64_t deadline_ns, const void *called_at)
+{
+    struct sm_scope scope;
+    struct sm_task task;
+    int r = sm_scope_begin_with_task(
+            thread, &scope, runtime, deadline_ns, &task, run_call, call, "call", called_at);
+    return r < 0 ? r : sm_scope_end(thread, &scope);
 }
 
 int seam_call(seam_runtime *runtime, seam_fn *fn, void *arg, int *out_result, int64_t deadline_ns)
 {
-    if (sm_os_is_forked_child()) return -EOWNERDEAD;
+    struct sm_thread *thread = sm_enter();
+    if (thread == NULL) return -EOWNERDEAD;
     if (is_driven_by_others(runtime)) {
+        sm_leave();
         const struct indirect call = {runtime, fn, arg, out_result, deadline_ns};
         return call_from_pool(&call);
     }
-    struct seam_scope scope;
-    int r = seam_scope_begin(&scope, runtime, deadline_ns);
-    if (r < 0) return r;
-
     struct call call = {.fn = fn, .arg = arg};
-    if (is_task_of(sm_scope_of(&scope)->runtime)) {
-        (void)run_call(&call);
-    } else {
-        static const struct seam_task_options options = {.name = "call"};
-        r = seam_spawn(&scope, run_call, &call, &options, NULL);
+    int ended = sm_scope_runtime(thread, &runtime);
+    if (ended == 0 && is_task_of(runtime)) {
+        ended = call_in_place(thread, runtime, &call, deadline_ns);
+    } else if (ended == 0) {
+        ended = call_across(thread, runtime, &call, deadline_ns, __builtin_return_address(0));
     }
-    int ended = seam_scope_end(&scope);
-    return r < 0 ? r : settle(&call, ended, deadline_ns, out_result);
+    sm_leave();
+    return settle(&call, ended, deadline_ns, out_result);
 }
 
 /* The owned form, from a task into a runtime that only runs while somebody drives it. */
@@ -121,7 +144,7 @@ SEAM_SUSPENDS static int call_owned_as_thread(void *arg)
 SEAM_SUSPENDS static int call_owned_from_pool(const struct indirect_owned *owned)
 {
     int result = 0;
-    int r = seam_block(call_owned_as_thread, sm_drop_const(owned), &result, SEAM_FOREVER);
+    int r = sm_block_errand(SM_ERRAND_DRIVE, call_owned_as_thread, sm_drop_const(owned), &result);
     if (r == 0) return result;
     owned->destroy(owned->call.arg, -ECANCELED);
     return r;

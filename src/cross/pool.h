@@ -1,59 +1,145 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cross/pool.h - threads for code that blocks: a bounded number, a line in front of them.
+ * cross/pool.h - threads for code that blocks: classes of jobs, and a line in front of each.
  *
  * The life of a job
  *
- *     QUEUED ----> RUNNING ----> ENDED
+ *     QUEUED ----> RUNNING ----> (gone)
  *        |
  *        +-------> WITHDRAWN
  *
  *   from     to         by                   who
- *   QUEUED   RUNNING    a pool thread, which takes the oldest job
+ *   QUEUED   RUNNING    take_job()           a pool thread
  *   QUEUED   WITHDRAWN  sm_pool_withdraw()   its submitter, who has given up
- *   RUNNING  ENDED      the pool thread, after the job's function has returned
+ *   QUEUED   WITHDRAWN  sm_pool_end()        the runtime's end; the job is refused
+ *   RUNNING  (gone)     job->run()           the pool thread; the memory is the submitter's
  *
- * All under the pool's lock. A job goes straight to a free thread if there is one; else to a new one
- * while their number allows; else into the line. A thread that has nothing to do spins a little,
- * since in a busy program the next job is near, and then sleeps. Threads stay until the runtime
- * ends.
+ * All under the pool's lock. Every job goes through its class's line, and threads take from there:
+ *
+ *   1. A class runs at most threads_max jobs, all classes together at most blockers_max; but a class
+ *      that has none running may always run one. So no class starves another, with one thread too.
+ *   2. A thread takes the job of the highest priority, of several the oldest. Every eighth time it
+ *      takes the oldest of all, so that what waits behind a busy class of higher priority waits for
+ *      eight times the jobs before it at most.
+ *   3. A job that waits for something of seam's gives its slot back meanwhile (struct sm_slot), and
+ *      goes on at once when its wait is over: then one job too many runs, and the next begins only
+ *      when that has been made up for. Hence jobs may wait for other jobs without deadlock, up to
+ *      SM_POOL_THREADS_MAX(): at that number of threads those that wait are waited for.
+ *   4. At most one thread is on its way to the line. When it has taken its job and others are left
+ *      that may begin, it calls the next. Jobs that are short are thus served by few threads, which
+ *      stay awake, and those that block by as many as it takes.
+ *   5. The doors' own errands are classes of their own, of which users know nothing: they are not
+ *      counted against blockers_max, and a few threads are kept for ending runtimes.
+ *
+ * A thread that has nothing to do spins a little, since in a busy program the next job is near, and
+ * then sleeps. Threads stay until the runtime ends.
+ *
+ * A job of an interruptible class that is cancelled has a signal sent to its thread, again and again
+ * until it has ended: one that arrives just before a system call is lost. The sender holds the lock
+ * and finds the job on its thread; the thread ends the job under the lock and then makes a system
+ * call, after which no signal can be on its way. So a later job is never hit.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "seam/jobs.h"
 #include "seam/runtime.h"
 
 #include "base/list.h"
 #include "os/lock.h"
 
-enum sm_job_state { SM_JOB_QUEUED, SM_JOB_RUNNING, SM_JOB_ENDED, SM_JOB_WITHDRAWN };
+enum sm_job_state { SM_JOB_QUEUED, SM_JOB_RUNNING, SM_JOB_WITHDRAWN };
+
+struct sm_pool_thread;
 
 struct sm_job {
     struct sm_list link;
     enum sm_job_state state;
-    void (*run)(struct sm_job *job); /* on the pool's thread, outside the lock; the job may be gone
-                                      * when it returns */
+    struct sm_pool_thread *thread;    /* while RUNNING */
+    struct seam_job_class *job_class; /* set by sm_pool_submit(); NULL: never submitted */
+    int64_t queued_ns;
+    seam_fn *fn; /* what it is about, for reports */
+    /* One of these, once, outside the lock; the job may be gone when it returns. */
+    void (*run)(struct sm_job *job);           /* on the pool's thread */
+    void (*refuse)(struct sm_job *job, int r); /* by whoever ends the pool */
 };
+
+struct seam_job_class {
+    struct sm_pool *pool; /* these are constant */
+    seam_runtime *runtime;
+    char name[16];
+    uint32_t threads_max;
+    uint32_t queue_max; /* UINT32_MAX: no bound */
+    uint32_t priority;
+    bool is_interruptible;
+    bool is_private;
+    struct sm_list in_pool; /* under the pool's lock from here on */
+    struct sm_list line;    /* struct sm_job */
+    struct seam_job_stats stats;
+};
+
+/* What the doors need a thread for themselves; see above, 5. */
+enum sm_errand { SM_ERRAND_STOP, SM_ERRAND_DRIVE, SM_ERRANDS };
+
+enum { SM_POOL_STOPS_MAX = 16 };
+
+/* The most threads there can be, with those kept for SM_ERRAND_STOP. */
+#define SM_POOL_THREADS_MAX(blockers_max) (4 * (blockers_max) + 64 + SM_POOL_STOPS_MAX)
 
 struct sm_pool;
 
 /* -ENOMEM. No thread is started before the first job. */
-int sm_pool_new(seam_runtime *runtime, uint32_t threads_max, struct sm_pool **out_pool);
+int sm_pool_new(seam_runtime *runtime, uint32_t blockers_max, struct sm_pool **out_pool);
 
 /*
  * End the threads and wait for them until deadline_ns, then leave those that are still in a job to
- * themselves: the last one frees the pool and lets go of the runtime. Their jobs have been given up
- * by their submitters. NULL is fine. Returns how many were left.
+ * themselves: they keep the runtime until the last one has ended. Their jobs have been given up by
+ * their submitters. From then on every job is refused. Returns how many were left.
  */
 uint32_t sm_pool_end(struct sm_pool *pool, int64_t deadline_ns);
 
-/* Queue a job. only_if_free: -EAGAIN where it would have to wait in line. -ENOMEM where there is no
- * thread and none can be started. Any thread; never suspends. */
-int sm_pool_submit(struct sm_pool *pool, struct sm_job *job, bool only_if_free);
+/* Give the memory back, with the runtime's. */
+void sm_pool_free(struct sm_pool *pool);
 
-/* Take a job out of the line; false if it has begun. Any thread; never suspends. */
-bool sm_pool_withdraw(struct sm_pool *pool, struct sm_job *job);
+struct seam_job_class *sm_pool_class(struct sm_pool *pool, enum seam_jobs which);
+struct seam_job_class *sm_pool_errands(struct sm_pool *pool, enum sm_errand which);
+
+/* The class of the job that the calling thread runs; NULL: it runs none. Its own thread. */
+struct seam_job_class *sm_pool_current_class(void);
+
+/* Queue a job, whose fn, run and refuse are set. only_if_free: -EAGAIN where it would have to wait in
+ * line. -EAGAIN also where the line is full. -ENOMEM where there is no thread and none can be
+ * started. -ESHUTDOWN at the end. Any thread; never suspends. */
+int sm_pool_submit(struct seam_job_class *job_class, struct sm_job *job, bool only_if_free);
+
+/* Take a job out of the line; false if it has begun or been refused. Any thread; never suspends. */
+bool sm_pool_withdraw(struct sm_job *job);
+
+/* The submitter has cancelled a job that could not be withdrawn, and perhaps does not wait for its
+ * end: have its system calls fail, if its class is interruptible. The job must not be gone, but may
+ * have ended. Any thread; never suspends. */
+void sm_pool_interrupt(struct sm_job *job, bool is_abandoned);
+
+/* The same for every running job of an interruptible class. */
+void sm_pool_interrupt_all(struct sm_pool *pool);
+
+/* Jobs that wait in line, or have begun; without errands. Any thread. */
+uint32_t sm_pool_job_count(struct sm_pool *pool);
 
 uint32_t sm_pool_thread_count(struct sm_pool *pool);
+
+/* A job that runs, for reports. */
+struct sm_pool_job {
+    char class_name[16];
+    seam_fn *fn;
+    int64_t age_ns; /* since it began */
+    int thread_id;
+    bool is_waiting;   /* for something of seam's */
+    bool is_abandoned; /* nobody waits for it */
+};
+
+/* The jobs that run, also after the end, the doors' own left out. Fills in at most max; returns how
+ * many there are. Any thread; never suspends. */
+uint32_t sm_pool_jobs(struct sm_pool *pool, struct sm_pool_job *out_jobs, uint32_t max);

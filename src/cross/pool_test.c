@@ -2,6 +2,9 @@
 #include "cross/pool.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "seam.h"
 
@@ -52,9 +55,14 @@ static void start(uint32_t blockers)
     CHECK_OK(seam_runtime_new(&options, &runtime));
 }
 
+static void stop_and_keep(void)
+{
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
+}
+
 static void stop(void)
 {
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    stop_and_keep();
     seam_runtime_free(runtime);
 }
 
@@ -66,7 +74,8 @@ TEST(jobs_beyond_the_threads_wait_in_line_and_are_served_in_order)
     static struct gate gates[JOBS];
     for (int i = 0; i < JOBS; i++) {
         gates[i] = (struct gate){.job = {.run = pass_gate}, .is_open = &is_open, .serial = &serial};
-        CHECK_OK(sm_pool_submit(runtime->pool, &gates[i].job, false));
+        CHECK_OK(
+                sm_pool_submit(sm_pool_class(runtime->pool, SEAM_JOBS_USER), &gates[i].job, false));
         CHECK(sm_pool_thread_count(runtime->pool) <= 2);
     }
     while (sm_load_relaxed(&serial) < 2) {
@@ -74,7 +83,8 @@ TEST(jobs_beyond_the_threads_wait_in_line_and_are_served_in_order)
     }
     CHECK_EQ(gates[JOBS - 1].job.state, SM_JOB_QUEUED);
     struct gate refused = {.job = {.run = pass_gate}};
-    CHECK_ERR(sm_pool_submit(runtime->pool, &refused.job, true), EAGAIN);
+    CHECK_ERR(sm_pool_submit(sm_pool_class(runtime->pool, SEAM_JOBS_USER), &refused.job, true),
+            EAGAIN);
     open_gate(&is_open);
     for (int i = 0; i < JOBS; i++) {
         wait_for(&gates[i]);
@@ -93,18 +103,230 @@ TEST(a_job_is_withdrawn_from_the_line_or_not_at_all)
     struct gate gates[3];
     for (int i = 0; i < 3; i++) {
         gates[i] = (struct gate){.job = {.run = pass_gate}, .is_open = &is_open, .serial = &serial};
-        CHECK_OK(sm_pool_submit(runtime->pool, &gates[i].job, false));
+        CHECK_OK(
+                sm_pool_submit(sm_pool_class(runtime->pool, SEAM_JOBS_USER), &gates[i].job, false));
     }
     while (sm_load_relaxed(&serial) < 1) {
         CHECK_OK(seam_yield());
     }
-    CHECK(sm_pool_withdraw(runtime->pool, &gates[1].job));
-    CHECK(!sm_pool_withdraw(runtime->pool, &gates[1].job));
-    CHECK(!sm_pool_withdraw(runtime->pool, &gates[0].job));
+    CHECK(sm_pool_withdraw(&gates[1].job));
+    CHECK(!sm_pool_withdraw(&gates[1].job));
+    CHECK(!sm_pool_withdraw(&gates[0].job));
     open_gate(&is_open);
     wait_for(&gates[0]);
     wait_for(&gates[2]);
     CHECK_EQ(sm_load_relaxed(&gates[1].has_run), 0);
+    stop();
+}
+
+/* ---- classes ---- */
+
+static void submit(seam_job_class *job_class, struct gate *gate, _Atomic(uint32_t) *is_open,
+        _Atomic(uint32_t) *serial)
+{
+    *gate = (struct gate){.job = {.run = pass_gate}, .is_open = is_open, .serial = serial};
+    CHECK_OK(sm_pool_submit(job_class, &gate->job, false));
+}
+
+static void wait_until(const _Atomic(uint32_t) *count, uint32_t wanted)
+{
+    while (sm_load_relaxed(count) < wanted) {
+        CHECK_OK(seam_yield());
+    }
+}
+
+static seam_job_class *new_class(uint32_t threads_max, uint32_t queue_max, uint32_t priority)
+{
+    const struct seam_job_class_options options = {
+            .threads_max = threads_max, .queue_max = queue_max, .priority = priority};
+    seam_job_class *job_class = NULL;
+    CHECK_OK(seam_job_class_new(runtime, &options, &job_class));
+    return job_class;
+}
+
+static struct seam_job_stats stats_of(seam_job_class *job_class)
+{
+    struct seam_job_stats stats;
+    seam_job_class_stats_read(job_class, &stats);
+    return stats;
+}
+
+TEST(a_class_runs_no_more_jobs_at_once_than_it_may)
+{
+    start(8);
+    seam_job_class *narrow = new_class(2, 0, 0);
+    _Atomic(uint32_t) is_open = 0;
+    _Atomic(uint32_t) serial = 0;
+    static struct gate gates[JOBS];
+    for (int i = 0; i < JOBS; i++) {
+        submit(narrow, &gates[i], &is_open, &serial);
+    }
+    wait_until(&serial, 2);
+    CHECK_EQ(stats_of(narrow).running, 2);
+    CHECK_EQ(stats_of(narrow).queued, JOBS - 2);
+    open_gate(&is_open);
+    for (int i = 0; i < JOBS; i++) {
+        wait_for(&gates[i]);
+    }
+    stop_and_keep();
+    CHECK_EQ(stats_of(narrow).done, JOBS);
+    CHECK_EQ(stats_of(narrow).running, 0);
+    seam_runtime_free(runtime);
+}
+
+TEST(a_class_that_has_no_job_running_may_run_one_whatever_others_do)
+{
+    start(1);
+    _Atomic(uint32_t) is_open = 0;
+    _Atomic(uint32_t) is_always_open = 1;
+    _Atomic(uint32_t) serial = 0;
+    struct gate busy[2];
+    submit(seam_runtime_jobs(runtime, SEAM_JOBS_USER), &busy[0], &is_open, &serial);
+    submit(seam_runtime_jobs(runtime, SEAM_JOBS_USER), &busy[1], &is_open, &serial);
+    struct gate file;
+    submit(seam_runtime_jobs(runtime, SEAM_JOBS_FILES), &file, &is_always_open, &serial);
+    wait_for(&file);
+    CHECK_EQ(stats_of(seam_runtime_jobs(runtime, SEAM_JOBS_USER)).queued, 1);
+    open_gate(&is_open);
+    wait_for(&busy[0]);
+    wait_for(&busy[1]);
+    stop();
+}
+
+TEST(a_full_line_turns_the_next_away)
+{
+    start(8);
+    seam_job_class *narrow = new_class(1, 1, 0);
+    _Atomic(uint32_t) is_open = 0;
+    _Atomic(uint32_t) serial = 0;
+    struct gate gates[3];
+    submit(narrow, &gates[0], &is_open, &serial);
+    submit(narrow, &gates[1], &is_open, &serial);
+    gates[2] = (struct gate){.job = {.run = pass_gate}};
+    CHECK_ERR(sm_pool_submit(narrow, &gates[2].job, false), EAGAIN);
+    CHECK_EQ(stats_of(narrow).refused, 1);
+    open_gate(&is_open);
+    wait_for(&gates[0]);
+    wait_for(&gates[1]);
+    stop();
+}
+
+/* ---- slots that are given back ---- */
+
+struct sleeper {
+    struct sm_job job;
+    struct seam_event event;
+    _Atomic(uint32_t) has_run;
+};
+
+static void sleep_in_job(struct sm_job *job)
+{
+    struct sleeper *sleeper = sm_container_of(job, struct sleeper, job);
+    CHECK_OK(seam_event_wait(&sleeper->event, SEAM_FOREVER));
+    sm_store_release(&sleeper->has_run, 1); /* pairs with the acquire below */
+}
+
+/* Goal: a waiting job's slot is free for others, and the job need not wait for it to come back. */
+TEST(a_job_that_waits_gives_its_slot_back_and_goes_on_at_once)
+{
+    start(1);
+    seam_job_class *user = seam_runtime_jobs(runtime, SEAM_JOBS_USER);
+    struct sleeper sleeper = {.job = {.run = sleep_in_job}};
+    CHECK_OK(sm_pool_submit(user, &sleeper.job, false));
+    while (stats_of(user).waiting == 0) {
+        CHECK_OK(seam_yield());
+    }
+    _Atomic(uint32_t) is_open = 0;
+    _Atomic(uint32_t) serial = 0;
+    struct gate gates[2];
+    submit(user, &gates[0], &is_open, &serial);
+    submit(user, &gates[1], &is_open, &serial);
+    wait_until(&serial, 1);
+
+    struct sm_pool_job jobs[2];
+    CHECK_EQ(sm_pool_jobs(runtime->pool, jobs, 1), 2); /* more than there is room for */
+    CHECK_EQ(sm_pool_jobs(runtime->pool, jobs, 2), 2);
+    CHECK(jobs[0].is_waiting != jobs[1].is_waiting);
+    CHECK_EQ(strcmp(jobs[0].class_name, "user"), 0);
+
+    seam_event_set(&sleeper.event);
+    while (sm_load_acquire(&sleeper.has_run) == 0) { /* pairs with the release in sleep_in_job() */
+        CHECK_OK(seam_yield());
+    }
+    CHECK_EQ(stats_of(user).waiting, 0);
+    CHECK_EQ(sm_load_relaxed(&gates[0].has_run), 0);
+    open_gate(&is_open);
+    wait_for(&gates[0]);
+    wait_for(&gates[1]);
+    stop();
+}
+
+/* ---- signals ---- */
+
+enum { ROUNDS = 50 };
+
+struct reader {
+    seam_job_class *job_class;
+    struct seam_event has_begun;
+    int fds[2];
+    int result;
+};
+
+static int read_byte(void *arg)
+{
+    struct reader *reader = arg;
+    seam_event_set(&reader->has_begun);
+    char byte = 0;
+    return read(reader->fds[0], &byte, 1) == 1 ? 1 : -errno;
+}
+
+static int read_in_job(void *arg)
+{
+    struct reader *reader = arg;
+    int r = seam_block(reader->job_class, read_byte, reader, &reader->result, SEAM_FOREVER);
+    CHECK(r == 0 || r == -ECANCELED);
+    return 0;
+}
+
+/* The second job gets the thread of the first, at the time when the signals for it end. */
+static void interrupt_one_of_two(struct reader *first, struct reader *second)
+{
+    struct seam_scope scope;
+    struct seam_scope other;
+    CHECK_OK(seam_scope_begin(&other, runtime, SEAM_FOREVER));
+    CHECK_OK(seam_scope_begin(&scope, runtime, SEAM_FOREVER));
+    CHECK_OK(seam_spawn(&scope, read_in_job, first, NULL, NULL));
+    CHECK_OK(seam_event_wait(&first->has_begun, SEAM_FOREVER));
+    CHECK_OK(seam_spawn(&other, read_in_job, second, NULL, NULL));
+    CHECK_OK(seam_scope_cancel(&scope));
+    CHECK_ERR(seam_scope_end(&scope), ECANCELED);
+    CHECK_EQ(first->result, -EINTR);
+    CHECK_OK(seam_event_wait(&second->has_begun, SEAM_FOREVER));
+    CHECK_EQ(write(second->fds[1], "", 1), 1);
+    CHECK_OK(seam_scope_end(&other));
+    CHECK_EQ(second->result, 1);
+}
+
+TEST(an_interruption_never_hits_the_next_job_on_the_thread)
+{
+    const struct seam_options options = {.workers = 2};
+    CHECK_OK(seam_runtime_new(&options, &runtime));
+    const struct seam_job_class_options one = {.threads_max = 1, .interruptible = true};
+    struct reader readers[2] = {};
+    CHECK_OK(seam_job_class_new(runtime, &one, &readers[0].job_class));
+    readers[1].job_class = readers[0].job_class;
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(pipe2(readers[i].fds, O_CLOEXEC));
+    }
+    for (int i = 0; i < ROUNDS; i++) {
+        seam_event_reset(&readers[0].has_begun);
+        seam_event_reset(&readers[1].has_begun);
+        interrupt_one_of_two(&readers[0], &readers[1]);
+    }
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(close(readers[i].fds[0]));
+        CHECK_OK(close(readers[i].fds[1]));
+    }
     stop();
 }
 
@@ -127,7 +349,7 @@ static int count_up(void *arg)
 static int block_once(void *arg)
 {
     int result = 0;
-    int r = seam_block(count_up, arg, &result, SEAM_FOREVER);
+    int r = seam_block(NULL, count_up, arg, &result, SEAM_FOREVER);
     return r < 0 ? r : result;
 }
 
@@ -162,6 +384,40 @@ TEST(where_no_thread_can_be_started_the_caller_is_told)
     stop();
 }
 
+/* Goal: priority decides, but not always. Method: one thread for all classes, held up until every
+ * job is in line. */
+TEST(the_highest_priority_is_served_first_and_every_eighth_time_the_oldest_job)
+{
+    start(4);
+    seam_job_class *low = new_class(1, 0, 1);
+    seam_job_class *high = new_class(1, 0, 2);
+    real_thread_start = sm_os.thread_start;
+    sm_os.thread_start = start_a_few;
+    sm_store_relaxed(&threads_allowed, 1);
+    _Atomic(uint32_t) is_open = 0;
+    _Atomic(uint32_t) serial = 0;
+    struct gate first;
+    struct gate lows[2];
+    struct gate highs[10];
+    submit(low, &first, &is_open, &serial);
+    wait_until(&serial, 1);
+    for (int i = 0; i < 2; i++) {
+        submit(low, &lows[i], &is_open, &serial);
+    }
+    for (int i = 0; i < 10; i++) {
+        submit(high, &highs[i], &is_open, &serial);
+    }
+    open_gate(&is_open);
+    wait_for(&lows[1]);
+    for (uint32_t i = 0; i < 10; i++) {
+        CHECK_EQ(highs[i].turn, i < 6 ? 1 + i : 2 + i);
+    }
+    CHECK_EQ(lows[0].turn, 7);
+    CHECK_EQ(lows[1].turn, 12);
+    sm_os.thread_start = real_thread_start;
+    stop();
+}
+
 /* ---- the end ---- */
 
 static _Atomic(uint32_t) may_end;
@@ -191,7 +447,8 @@ static int abandon_job(void *arg)
     (void)arg;
     struct seam_scope scope;
     CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
-    CHECK_ERR(seam_block_owned(outlast_the_runtime, &scope, note_destruction, NULL, SEAM_FOREVER),
+    CHECK_ERR(seam_block_owned(
+                      NULL, outlast_the_runtime, &scope, note_destruction, NULL, SEAM_FOREVER),
             ECANCELED);
     CHECK_ERR(seam_scope_end(&scope), ECANCELED);
     return 0;

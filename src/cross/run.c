@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cross/run.c - runtimes as their users see them: begin, drive, stop, free.
+ * cross/run.c - runtimes as their users see them: begin, run, drive. Their end is in cross/stop.c.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -13,6 +13,7 @@
 #include "seam/time.h"
 
 #include "base/panic.h"
+#include "cross/block.h"
 #include "cross/pool.h"
 #include "sched/runtime.h"
 #include "task/scope.h"
@@ -31,6 +32,7 @@ static int build(const struct seam_options *options, bool drive, seam_runtime **
     uint32_t blockers_max = options != NULL ? options->blockers_max : 0;
     runtime->grace_ns = options != NULL ? options->grace_ns : 0;
     if (runtime->grace_ns == 0) runtime->grace_ns = GRACE_DEFAULT_NS;
+    runtime->free_pool = sm_pool_free;
     r = sm_pool_new(runtime, blockers_max != 0 ? blockers_max : BLOCKERS_DEFAULT, &runtime->pool);
     if (r < 0) {
         sm_runtime_discard(runtime);
@@ -46,119 +48,6 @@ int seam_runtime_new(const struct seam_options *options, seam_runtime **out_runt
     int r = build(options, false, out_runtime);
     sm_leave();
     return r;
-}
-
-/* ---- stopping ---- */
-
-/* Would the caller wait for itself? It does if it runs inside the runtime, or has a scope there. */
-static bool is_inside(struct sm_thread *thread, const seam_runtime *runtime)
-{
-    if (sm_runtime_current(thread) == runtime) return true;
-    struct sm_party *party = sm_thread_party(thread);
-    for (struct sm_scope *scope = party->scope; scope != NULL; scope = scope->outer) {
-        if (scope->runtime == runtime) return true;
-        if (scope->owner != party) break;
-    }
-    return false;
-}
-
-static int wait_until_empty(struct sm_thread *thread, seam_runtime *runtime, int64_t deadline_ns)
-{
-    struct sm_scope *root = sm_runtime_root(runtime);
-    sm_lock(&root->lock);
-    bool is_empty = root->live == 0 && sm_list_is_empty(&root->guests);
-    int r = is_empty ? 0 : sm_wait_refused(deadline_ns);
-    if (is_empty || r < 0) {
-        sm_unlock(&root->lock);
-        return r;
-    }
-    struct sm_waiter waiter = {.party = sm_thread_party(thread)};
-    root->ender = &waiter;
-    const struct sm_wait wait = {
-            .reason = "runtime stop",
-            .deadline_ns = deadline_ns,
-            .to_drive = runtime->is_driven && thread->task == NULL ? runtime : NULL,
-            .unlock = sm_wait_unlock,
-            .object = &root->lock,
-    };
-    r = sm_wait(&wait);
-    sm_lock(&root->lock);
-    root->ender = NULL;
-    sm_unlock(&root->lock);
-    return r;
-}
-
-/* Who reads the figures must not meet the pool when it goes. */
-static struct sm_pool *withdraw_pool(seam_runtime *runtime)
-{
-    sm_lock(&runtime->lock);
-    struct sm_pool *pool = runtime->pool;
-    runtime->pool = NULL;
-    sm_unlock(&runtime->lock);
-    return pool;
-}
-
-/* With the stop mutex held: nobody else is here. */
-static int stop_alone(seam_runtime *runtime, int64_t deadline_ns)
-{
-    struct sm_thread *thread = sm_enter();
-    if (thread == NULL) return -EOWNERDEAD;
-    /* acquire: pairs with the release in sm_runtime_end(). */
-    int r = 0;
-    if (sm_load_acquire(&runtime->state) != SM_RUNTIME_STOPPED) {
-        sm_runtime_refuse(runtime);
-        r = wait_until_empty(thread, runtime, deadline_ns);
-        if (r == 0) {
-            sm_scope_dispose_finished(sm_runtime_root(runtime));
-            (void)sm_pool_end(withdraw_pool(runtime), seam_after(runtime->grace_ns));
-            sm_runtime_end(runtime);
-        }
-    }
-    sm_leave();
-    return r;
-}
-
-struct stop {
-    seam_runtime *runtime;
-    int64_t deadline_ns;
-};
-
-SEAM_SUSPENDS static int stop_as_thread(void *arg)
-{
-    const struct stop *stop = arg;
-    return seam_runtime_stop(stop->runtime, stop->deadline_ns);
-}
-
-int seam_runtime_stop(seam_runtime *runtime, int64_t deadline_ns)
-{
-    if (runtime == NULL) return 0;
-    struct sm_thread *thread = sm_enter();
-    if (thread == NULL) return -EOWNERDEAD;
-    bool inside = is_inside(thread, runtime);
-    bool is_task = thread->task != NULL;
-    sm_runtime_refuse(runtime); /* whatever becomes of us: the caller may be cancelled */
-    sm_leave();
-    if (inside) return -EINPROGRESS;
-    if (is_task) {
-        /* Threads are joined, and perhaps tasks driven: not on a worker's thread. */
-        struct stop stop = {.runtime = runtime, .deadline_ns = deadline_ns};
-        int result = 0;
-        int r = seam_block(stop_as_thread, &stop, &result, SEAM_FOREVER);
-        return r < 0 ? r : result;
-    }
-    int r = seam_mutex_lock(&runtime->stop_mutex, deadline_ns);
-    if (r < 0) return r;
-    r = stop_alone(runtime, deadline_ns);
-    seam_mutex_unlock(&runtime->stop_mutex);
-    return r;
-}
-
-void seam_runtime_free(seam_runtime *runtime)
-{
-    if (runtime == NULL || sm_os_is_forked_child()) return;
-    /* acquire: pairs with the release in sm_runtime_end(). */
-    sm_assert(sm_load_acquire(&runtime->state) == SM_RUNTIME_STOPPED);
-    sm_runtime_unref(runtime);
 }
 
 /* ---- running ---- */
@@ -181,7 +70,7 @@ SEAM_SUSPENDS static int run_as_thread(void *arg)
     /* Whatever has been cancelled, the runtime has to be taken down. */
     struct seam_shield shield;
     seam_shield_begin(&shield);
-    (void)seam_runtime_stop(runtime, SEAM_FOREVER);
+    (void)seam_runtime_stop(runtime, NULL, SEAM_FOREVER);
     seam_shield_end(&shield);
     seam_runtime_free(runtime);
     return r < 0 ? r : result;
@@ -191,7 +80,7 @@ int seam_run(const struct seam_options *options, seam_fn *fn, void *arg)
 {
     struct run run = {.options = options, .fn = fn, .arg = arg};
     int result = 0;
-    int r = seam_block(run_as_thread, &run, &result, SEAM_FOREVER);
+    int r = sm_block_errand(SM_ERRAND_DRIVE, run_as_thread, &run, &result);
     return r < 0 ? r : result;
 }
 
@@ -320,7 +209,5 @@ void seam_runtime_stats_read(seam_runtime *runtime, struct seam_runtime_stats *o
     /* The locks may have been held when the parent forked. */
     if (sm_os_is_forked_child()) return;
     sm_runtime_stats_read(runtime, out_stats);
-    sm_lock(&runtime->lock);
-    out_stats->blockers = runtime->pool != NULL ? sm_pool_thread_count(runtime->pool) : 0;
-    sm_unlock(&runtime->lock);
+    out_stats->blockers = sm_pool_thread_count(runtime->pool);
 }

@@ -144,7 +144,7 @@ TEST(a_runtime_does_not_end_before_a_thread_that_joined_has_left)
     struct seam_scope *root = seam_runtime_root(runtime);
     CHECK_OK(seam_spawn(root, end_when_told, &join, NULL, &join.task));
     CHECK_OK(seam_spawn(root, begin_the_join, &join, NULL, NULL));
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
     CHECK_EQ(pthread_join(join.thread, NULL), 0);
     CHECK_OK(join.r);
@@ -194,7 +194,7 @@ static void stop_at_the_deadline(struct short_join *join)
     }
     while (seam_now_ns() < join->deadline_ns) {
     }
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
     CHECK_EQ(pthread_join(thread, NULL), 0);
 }

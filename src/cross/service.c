@@ -27,7 +27,8 @@ static bool begin(struct sm_service *service, seam_runtime *runtime)
     if (service->has_begun) {
         struct sm_scope *scope = sm_scope_of(&service->scope);
         struct sm_scope *root = sm_runtime_root(runtime);
-        (void)sm_scope_open(scope, sm_thread_party(thread), root, SM_SCOPE_UNCOUNTED);
+        (void)sm_scope_open(scope, sm_thread_party(thread), root, SM_SCOPE_UNCOUNTED, NULL);
+        scope->call = service->call;
     }
     bool may_run = service->has_begun;
     sm_unlock(&service->lock);
@@ -59,6 +60,11 @@ void sm_service_run(struct sm_service *service, seam_runtime *runtime)
 {
     int result = begin(service, runtime) ? service->fn(service->arg) : -ECANCELED;
     end(service, result);
+}
+
+void sm_service_refuse(struct sm_service *service, int r)
+{
+    end(service, r);
 }
 
 int sm_service_wait(struct sm_service *service, int64_t deadline_ns, bool ignores_cancel,
@@ -121,18 +127,28 @@ int sm_owned_check(int64_t deadline_ns)
     return sm_wait_refused(deadline_ns);
 }
 
-void sm_owned_run(struct sm_owned *owned, seam_runtime *runtime)
+/* As end(), but the client may have gone before us: then all is ours to end. */
+static void end_owned(struct sm_owned *owned, int result)
 {
     struct sm_service *service = &owned->service;
-    /* As sm_service_run(), but the client may have gone before us: then all is ours to end. */
-    int result = begin(service, runtime) ? service->fn(service->arg) : -ECANCELED;
     sm_lock(&service->lock);
     bool is_abandoned = owned->is_abandoned;
     owned->is_served = true;
     sm_unlock(&service->lock);
-    if (is_abandoned) owned->destroy(service->arg, result);
+    if (is_abandoned) owned->destroy(service->arg, service->has_begun ? result : -ECANCELED);
     end(service, result);
     if (is_abandoned) free(owned);
+}
+
+void sm_owned_run(struct sm_owned *owned, seam_runtime *runtime)
+{
+    struct sm_service *service = &owned->service;
+    end_owned(owned, begin(service, runtime) ? service->fn(service->arg) : -ECANCELED);
+}
+
+void sm_owned_run_refused(struct sm_owned *owned, int r)
+{
+    end_owned(owned, r);
 }
 
 int sm_owned_wait(
@@ -141,19 +157,21 @@ int sm_owned_wait(
     struct sm_service *service = &owned->service;
     int r = sm_service_wait(service, deadline_ns, false, to_drive);
     if (r < 0) {
+        bool is_job = owned->job.job_class != NULL;
+        if (is_job && sm_pool_withdraw(&owned->job)) return sm_owned_refuse(owned, r);
         sm_lock(&service->lock);
         /* Served just now: then it was in time after all, and its end is near. */
         owned->is_abandoned = !owned->is_served;
         bool is_abandoned = owned->is_abandoned;
         service->is_cancelled = true;
         if (is_abandoned && service->has_begun) sm_scope_cancel(sm_scope_of(&service->scope));
+        if (is_abandoned && is_job) sm_pool_interrupt(&owned->job, true);
         sm_unlock(&service->lock);
         if (is_abandoned) return r;
         (void)sm_service_wait(service, SEAM_FOREVER, true, to_drive);
     }
+    if (!service->has_begun) return sm_owned_refuse(owned, service->result);
     if (out_result != NULL) *out_result = service->result;
-    bool has_run = service->has_begun;
-    if (!has_run) return sm_owned_refuse(owned, -ECANCELED);
     free(owned);
     return 0;
 }

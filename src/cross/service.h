@@ -17,14 +17,16 @@
 #include "seam/cross.h"
 #include "seam/scope.h"
 
+#include "cross/pool.h"
 #include "os/lock.h"
 #include "task/party.h"
 
 struct sm_service {
-    struct sm_lock lock; /* everything below but fn and arg */
+    struct sm_lock lock; /* everything below but fn, arg and call */
     seam_fn *fn;
     void *arg;
-    int result;
+    struct sm_call *call; /* the bridge's call that the client runs in and stays in; or NULL */
+    int result;           /* of fn, or why it was not run */
     bool has_begun;
     bool has_ended;
     bool is_cancelled;
@@ -36,6 +38,9 @@ struct sm_service {
  * if fn does. */
 void sm_service_run(struct sm_service *service, seam_runtime *runtime);
 
+/* Instead: do not run it, and have the client told r. */
+void sm_service_refuse(struct sm_service *service, int r);
+
 /* Wait for the end: 0, -ETIMEDOUT, -ECANCELED. The client's side; inside; suspends. */
 int sm_service_wait(struct sm_service *service, int64_t deadline_ns, bool ignores_cancel,
         seam_runtime *to_drive);
@@ -46,6 +51,7 @@ void sm_service_cancel(struct sm_service *service);
 /* A service that may outlive its client. */
 struct sm_owned {
     struct sm_service service;
+    struct sm_job job; /* if the pool serves it */
     seam_destroy_fn *destroy;
     bool is_served;    /* fn has returned; under the service's lock, as the next */
     bool is_abandoned; /* the client has gone: the server destroys and frees */
@@ -62,5 +68,6 @@ int sm_owned_check(int64_t deadline_ns);
 
 /* The two sides. */
 void sm_owned_run(struct sm_owned *owned, seam_runtime *runtime);
+void sm_owned_run_refused(struct sm_owned *owned, int r);
 int sm_owned_wait(
         struct sm_owned *owned, int *out_result, int64_t deadline_ns, seam_runtime *to_drive);

@@ -52,14 +52,14 @@ static void real_unmap(void *memory, size_t bytes)
 }
 
 /* Our threads leave asynchronous signals to the program's own threads; faults stay with whoever
- * commits them. */
+ * commits them, and SIGURG is what we ask them by (os/frames.h). */
 static void block_signals(sigset_t *old)
 {
     sigset_t all;
     (void)sigfillset(&all);
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
-    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
-        (void)sigdelset(&all, faults[i]);
+    static const int open[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, SIGURG};
+    for (size_t i = 0; i < sizeof open / sizeof open[0]; i++) {
+        (void)sigdelset(&all, open[i]);
     }
     (void)pthread_sigmask(SIG_SETMASK, &all, old);
 }
@@ -226,6 +226,40 @@ void sm_os_mark_parent(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, mark_parent_once);
+}
+
+void sm_os_nap(void)
+{
+    const struct timespec millisecond = {.tv_nsec = 1000 * 1000};
+    (void)nanosleep(&millisecond, NULL);
+}
+
+static void ignore(int signo)
+{
+    (void)signo;
+}
+
+void sm_os_interrupt_prepare(void)
+{
+    struct sigaction action;
+    if (sigaction(SIGURG, NULL, &action) < 0) return;
+    if ((action.sa_flags & SA_SIGINFO) != 0 || action.sa_handler != SIG_DFL) return;
+    /* Without SA_RESTART, for that is the purpose; not on a task's small stack. */
+    action = (struct sigaction){.sa_handler = ignore, .sa_flags = SA_ONSTACK};
+    (void)sigaction(SIGURG, &action, NULL);
+}
+
+void sm_os_interrupts_allow(bool is_allowed)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGURG);
+    (void)pthread_sigmask(is_allowed ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
+}
+
+void sm_os_interrupt(int thread_id)
+{
+    (void)syscall(SYS_tgkill, getpid(), thread_id, SIGURG);
 }
 
 int sm_os_thread_cpu_clock(pthread_t thread, clockid_t *out_clock)

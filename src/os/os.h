@@ -66,6 +66,17 @@ static inline bool sm_os_is_forked_child(void)
     return *sm_load_acquire(&sm_os_parent_mark) == 0;
 }
 
+/* Let others run for about a millisecond, of real time whatever the clock. */
+void sm_os_nap(void);
+/*
+ * A system call of another thread can be made to return EINTR: by SIGURG, which is harmless where
+ * nobody handles it. Preparing installs a handler, if the program has none of its own. Our threads
+ * have the signal blocked until they allow it.
+ */
+void sm_os_interrupt_prepare(void);
+void sm_os_interrupts_allow(bool is_allowed);
+void sm_os_interrupt(int thread_id);
+
 /* What the calling thread has used of the CPU, as another thread may ask. */
 int sm_os_thread_cpu_clock(pthread_t thread, clockid_t *out_clock);
 int64_t sm_os_clock_ns(clockid_t clock);

@@ -8,7 +8,9 @@ void sm_inbox_push(struct sm_inbox *inbox, struct sm_task *task)
     /* relaxed: only a guess. The CAS rejects a stale one, and we never look through it. */
     struct sm_task *newest = sm_load_relaxed(&inbox->newest);
     do {
-        task->next = newest;
+        /* release: pairs with the acquire in sm_inspect_reason() (sched/inspect.c): who finds a link
+         * where the reason was sees that the wait has ended. */
+        __atomic_store_n(&task->next, newest, __ATOMIC_RELEASE);
         /*
          * seq_cst: pairs with the acquire in sm_inbox_take_all(), and with the load in
          * sm_inbox_is_empty() for the order against is_sleeping. It publishes task->next and all

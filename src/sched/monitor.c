@@ -108,7 +108,7 @@ static void *monitor_main(void *arg)
 {
     struct seam_runtime *runtime = arg;
     struct sm_monitor *monitor = &runtime->monitor;
-    char name[16] = "";
+    char name[24] = "";
     (void)snprintf(name, sizeof name, "%s-mon", runtime->name);
     sm_os_thread_name(name);
     sm_os_membarrier_prepare();

@@ -20,6 +20,7 @@
 struct start {
     struct seam_runtime *runtime;
     struct sm_worker *worker;
+    _Atomic(int) *tid;
 };
 
 /* Be a spare until there is a role for us, or the end. */
@@ -50,14 +51,21 @@ static void signal_spare(struct sm_thread *thread, uint32_t signal)
     sm_os.futex_wake(&thread->signal, 1);
 }
 
+/* Call the thread name-index, or name alone where that is too long to be shown. */
+static void name_worker_thread(const struct seam_runtime *runtime, uint32_t index)
+{
+    char name[sizeof runtime->name + 11] = "";
+    int length = snprintf(name, sizeof name, "%s-%u", runtime->name, index);
+    sm_os_thread_name(length < (int)sizeof runtime->name ? name : runtime->name);
+}
+
 static void *thread_main(void *arg)
 {
     struct start start = *(struct start *)arg;
     free(arg);
     struct seam_runtime *runtime = start.runtime;
-    char name[16] = "";
-    (void)snprintf(name, sizeof name, "%s-%u", runtime->name, start.worker->index);
-    sm_os_thread_name(name);
+    name_worker_thread(runtime, start.worker->index);
+    sm_store_relaxed(start.tid, sm_os_thread_id()); /* relaxed: for reports */
 
     struct sm_thread *thread = sm_thread_self();
     sm_thread_prepare_to_run(thread);
@@ -83,7 +91,8 @@ static int start_thread(struct seam_runtime *runtime, struct sm_worker *worker)
     struct start *start = malloc(sizeof *start);
     if (start == NULL) return -ENOMEM;
 
-    *start = (struct start){.runtime = runtime, .worker = worker};
+    *start = (struct start){
+            .runtime = runtime, .worker = worker, .tid = &runtime->tids[runtime->thread_count]};
     sm_clock_busy();
     int r = sm_os.thread_start(&runtime->threads[runtime->thread_count], thread_main, start);
     if (r < 0) {
@@ -137,10 +146,12 @@ static int check_options(const struct seam_options *options, uint8_t *out_stack_
 static int init_workers(struct seam_runtime *runtime)
 {
     size_t bytes = sizeof *runtime->workers * (size_t)runtime->worker_count;
+    size_t threads_max = (size_t)runtime->worker_count + SM_SPARES_MAX;
     runtime->workers = sm_os.map(bytes);
-    runtime->threads =
-            calloc((size_t)runtime->worker_count + SM_SPARES_MAX, sizeof *runtime->threads);
-    int r = runtime->workers == NULL || runtime->threads == NULL ? -ENOMEM : 0;
+    runtime->threads = calloc(threads_max, sizeof *runtime->threads);
+    runtime->tids = calloc(threads_max, sizeof *runtime->tids);
+    bool has_memory = runtime->workers != NULL && runtime->threads != NULL && runtime->tids != NULL;
+    int r = has_memory ? 0 : -ENOMEM;
     uint32_t ready = 0;
     while (r == 0 && ready < runtime->worker_count) {
         r = sm_worker_init(&runtime->workers[ready], runtime, ready);
@@ -153,6 +164,7 @@ static int init_workers(struct seam_runtime *runtime)
     }
     if (runtime->workers != NULL) sm_os.unmap(runtime->workers, bytes);
     free(runtime->threads);
+    free(runtime->tids);
     return r;
 }
 
@@ -206,7 +218,7 @@ int sm_runtime_new(
     sm_list_init(&runtime->spares);
     sm_list_init(&runtime->drivers);
     sm_store_relaxed(&runtime->refs, 1); /* relaxed: nobody knows it yet */
-    sm_scope_init_root(sm_runtime_root(runtime), runtime);
+    sm_scope_init_root(sm_runtime_root(runtime), runtime, runtime->guests);
     if (!options->no_overflow_handler) (void)sm_overflow_install(describe_task);
 
     r = init_workers(runtime);
@@ -306,9 +318,20 @@ void sm_runtime_unref(struct seam_runtime *runtime)
 {
     /* acq_rel: pairs with itself: the last one sees what the others did. */
     if (sm_sub_acq_rel(&runtime->refs, 1) != 1) return;
+    if (runtime->pool != NULL) runtime->free_pool(runtime->pool);
     sm_os.unmap(runtime->workers, sizeof *runtime->workers * (size_t)runtime->worker_count);
     free(runtime->threads);
+    free(runtime->tids);
     free(runtime);
+}
+
+uint64_t sm_runtime_finished_count(const struct seam_runtime *runtime)
+{
+    uint64_t finished = 0;
+    for (uint32_t i = 0; i < runtime->worker_count; i++) {
+        finished += sm_load_relaxed(&runtime->workers[i].stats.finished);
+    }
+    return finished;
 }
 
 void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_stats *out_stats)
@@ -318,7 +341,6 @@ void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_sta
     sm_stack_stats_read(&stacks);
     struct seam_runtime_stats stats = {
             .workers = runtime->worker_count,
-            .tasks_spawned = sm_load_relaxed(&runtime->spawned_outside),
             .handovers = sm_load_relaxed(&runtime->handovers),
             .stack_guard = guards[stacks.mode],
             .poller = "epoll",
@@ -326,10 +348,12 @@ void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_sta
     for (int i = 0; i < SM_STACK_CLASS_COUNT; i++) {
         stats.stacks_mapped += stacks.carved[i];
     }
-    uint64_t finished = 0;
+    /* Finished first: then no more can have finished than were spawned. */
+    uint64_t finished = sm_runtime_finished_count(runtime);
+    stats.tasks_spawned = sm_load_relaxed(&runtime->spawned_outside)
+            + sm_scope_count_calls(sm_runtime_root(runtime));
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
         const struct sm_worker_stats *from = &runtime->workers[i].stats;
-        finished += sm_load_relaxed(&from->finished);
         stats.tasks_spawned += sm_load_relaxed(&from->spawned);
         stats.switches += sm_load_relaxed(&from->switches);
         stats.steals += sm_load_relaxed(&from->steals);
@@ -450,6 +474,13 @@ void sm_runner_drive_retire(struct sm_thread *thread, struct seam_runtime *runti
     sm_unlock(&runtime->lock); /* our last touch: see wait_for_drivers() */
 }
 
+void sm_runtime_stop_driving(struct seam_runtime *runtime, struct sm_thread *thread)
+{
+    sm_worker_rest(&runtime->workers[0]);
+    sm_worker_let_go(&runtime->workers[0], thread);
+    tell_a_driver(runtime);
+}
+
 /* With the role in our hands: run until party is done (true), or the role is lost. */
 static bool drive_held(struct sm_thread *thread, struct sm_party *party)
 {
@@ -470,11 +501,7 @@ bool sm_runner_drive(struct sm_thread *thread, struct seam_runtime *runtime)
     sm_thread_prepare_to_run(thread);
     bool is_done = false;
     if (sm_party_change_flags(party, SM_PARTY_DRIVES, 0)) is_done = drive_held(thread, party);
-    if (thread->role != NULL) {
-        sm_worker_rest(worker);
-        sm_worker_let_go(worker, thread);
-        tell_a_driver(runtime);
-    }
+    if (thread->role != NULL) sm_runtime_stop_driving(runtime, thread);
     return is_done;
 }
 
@@ -492,9 +519,7 @@ int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread)
     if (sm_worker_try_hold(worker, thread)) {
         if (task == NULL) sm_thread_prepare_to_run(thread);
         r = sm_worker_run_some(thread, LIMIT_NS) ? 1 : 0;
-        sm_worker_rest(worker);
-        sm_worker_let_go(worker, thread);
-        tell_a_driver(runtime);
+        sm_runtime_stop_driving(runtime, thread);
     }
     thread->task = task;
     thread->role = role;

@@ -46,10 +46,18 @@ struct sm_monitor {
     _Atomic(uint32_t) sleeps; /* until a worker wakes up */
 };
 
+/* What the workers are asked; see sched/inspect.h. */
+struct sm_inspection {
+    struct sm_lock lock;      /* the rest, and while a worker answers */
+    sm_scope_visit_fn *visit; /* NULL: nothing any more */
+    void *arg;
+};
+
 struct seam_runtime {
     struct seam_scope root;
-    _Atomic(uint32_t) state;  /* enum sm_runtime_state */
-    _Atomic(uint32_t) ending; /* threads leave */
+    struct sm_guests guests[SM_GUEST_SHARES]; /* the root's */
+    _Atomic(uint32_t) state;                  /* enum sm_runtime_state */
+    _Atomic(uint32_t) ending;                 /* threads leave */
     struct sm_worker *workers;
     uint32_t worker_count;
     bool is_current_thread;
@@ -57,7 +65,7 @@ struct seam_runtime {
     bool may_overtake; /* roles may be taken from blocked threads */
     enum seam_steal steal;
     uint8_t stack_class;
-    char name[10];
+    char name[16];
 
     _Atomic(uint64_t) idle[SM_IDLE_WORDS]; /* a bit for each worker that sleeps */
     _Atomic(uint32_t) searching;           /* workers looking for something to steal */
@@ -70,8 +78,11 @@ struct seam_runtime {
     struct sm_list drivers; /* struct sm_thread.driving */
     uint32_t thread_count;
     pthread_t *threads;
+    _Atomic(int) *tids; /* of the same threads; 0 until it runs */
     struct sm_monitor monitor;
-    struct sm_pool *pool;         /* cross/pool.h; goes, under lock, when the runtime stops */
+    struct sm_inspection inspection;
+    struct sm_pool *pool; /* cross/pool.h; ends when the runtime stops, goes with it */
+    void (*free_pool)(struct sm_pool *pool);
     struct seam_mutex stop_mutex; /* one stops it at a time */
     int64_t grace_ns;
     _Atomic(uint32_t) refs; /* the user, and threads that were left to themselves */
@@ -105,8 +116,14 @@ void sm_runtime_discard(struct seam_runtime *runtime);
 void sm_runtime_ref(struct seam_runtime *runtime);
 void sm_runtime_unref(struct seam_runtime *runtime);
 
+/* Give back the first worker's role, and tell somebody who would drive. The holder. */
+void sm_runtime_stop_driving(struct seam_runtime *runtime, struct sm_thread *thread);
+
 /* Drive a current-thread runtime for a while on behalf of a foreign loop; see seam_runtime_poll(). */
 int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread);
+
+/* Tasks that have finished so far. Exact once they have. */
+uint64_t sm_runtime_finished_count(const struct seam_runtime *runtime);
 
 void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_stats *out_stats);
 

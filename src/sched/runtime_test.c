@@ -23,7 +23,7 @@ static void use_and_free(seam_runtime *runtime)
     int result = 0;
     CHECK_OK(seam_call(runtime, nothing, NULL, &result, SEAM_FOREVER));
     CHECK_EQ(result, 3);
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
 }
 
@@ -187,7 +187,7 @@ TEST(a_role_that_no_thread_can_take_stays_with_its_holder)
     CHECK_EQ(pthread_join(writer, NULL), 0);
     (void)close(fds[0]);
     (void)close(fds[1]);
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
     sm_os = real;
 }
@@ -198,11 +198,11 @@ TEST(stopping_twice_and_from_inside_is_fine)
 {
     seam_runtime *runtime = NULL;
     CHECK_OK(seam_runtime_new(&three_workers, &runtime));
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_NOW));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_NOW));
     CHECK_ERR(seam_call(runtime, nothing, NULL, NULL, SEAM_FOREVER), ESHUTDOWN);
     seam_runtime_free(runtime);
-    CHECK_OK(seam_runtime_stop(NULL, SEAM_NOW));
+    CHECK_OK(seam_runtime_stop(NULL, NULL, SEAM_NOW));
     seam_runtime_free(NULL);
 }
 
@@ -222,9 +222,9 @@ TEST(a_stop_that_times_out_can_be_continued)
     CHECK_OK(seam_runtime_new(&three_workers, &runtime));
     struct seam_event may_end = SEAM_EVENT_INIT;
     CHECK_OK(seam_spawn(seam_runtime_root(runtime), hold_on, &may_end, NULL, NULL));
-    CHECK_ERR(seam_runtime_stop(runtime, SEAM_NOW), EAGAIN);
-    CHECK_ERR(seam_runtime_stop(runtime, seam_after(SEAM_MILLISECOND)), ETIMEDOUT);
+    CHECK_ERR(seam_runtime_stop(runtime, NULL, SEAM_NOW), EAGAIN);
+    CHECK_ERR(seam_runtime_stop(runtime, NULL, seam_after(SEAM_MILLISECOND)), ETIMEDOUT);
     seam_event_set(&may_end);
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
 }

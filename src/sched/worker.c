@@ -15,8 +15,6 @@
 enum {
     LOOK_EVERY_MAX = 64,     /* switches between two looks at the clock */
     QUANTUM_NS = 200 * 1000, /* how long events may go unnoticed while tasks run */
-    SPINS_MIN = 8,
-    SPINS_MAX = 1024,
     BACKLOG_BATCH = SM_RING_SLOTS / 2,
     CREDIT_BATCH = 64,
     CACHED_STACKS_MAX = 2048, /* a burst of a thousand tasks is served without a lock */
@@ -46,7 +44,7 @@ int sm_worker_init(struct sm_worker *worker, struct seam_runtime *runtime, uint3
             .runtime = runtime,
             .index = index,
             .look_every = LOOK_EVERY_MAX,
-            .spins_max = SPINS_MAX / 4,
+            .spin.budget = SM_SPIN_MAX / 4,
             .random = index * 2654435761u + 1,
             .clock_heap = {.wake = wake_for_clock, .has_events = has_events_for_clock},
     };
@@ -171,7 +169,7 @@ static void arrive(void)
 static void clear_away(void *arg)
 {
     struct sm_task *task = arg;
-    struct sm_worker *worker = task->worker;
+    struct sm_worker *worker = sm_load_relaxed(&task->worker); /* relaxed: it ran here */
     sm_context_fini(&task->context);
     give_stack(worker, task->stack);
     task->stack = NULL;
@@ -187,6 +185,10 @@ static void begin(struct sm_worker *worker, struct sm_task *task)
     stack->owner = task;
     task->stack = stack;
     task->stage = SM_TASK_STARTED;
+    /* Nobody may have looked at the clock of a driven worker for long. relaxed: for reports. */
+    if (!worker->poller.is_driven) {
+        sm_store_relaxed(&task->began, (uint32_t)(worker->looked_ns >> SM_TASK_BEGAN_SHIFT));
+    }
     sm_context_init(&task->context, sm_stack_low(stack), sm_stack_usable(stack), run_task, task);
 }
 
@@ -197,7 +199,7 @@ static inline void switch_to(
     struct sm_worker *worker = sm_worker_of(thread);
     sm_count_relaxed(&worker->stats.switches, 1);
     thread->task = task;
-    task->worker = worker;
+    sm_store_relaxed(&task->worker, worker); /* relaxed: published by its next wait */
     if (task->stage == SM_TASK_FRESH) begin(worker, task);
     /* relaxed: the task is on no queue and nobody can claim it. */
     sm_store_relaxed(&task->party.word, SM_PARTY_RUNNING);
@@ -264,7 +266,7 @@ static void run_task(void *arg)
 static void send_home(void *arg)
 {
     struct sm_task *task = arg;
-    sm_worker_send(task->worker, task);
+    sm_worker_send(sm_load_relaxed(&task->worker), task); /* relaxed: it ran here */
 }
 
 struct sm_thread *sm_runner_rejoin(struct sm_thread *thread)
@@ -277,6 +279,32 @@ struct sm_thread *sm_runner_rejoin(struct sm_thread *thread)
     sm_context_switch(&task->context, thread->native);
     arrive();
     return sm_thread_self();
+}
+
+/* Something to do on the stack of a parked task. */
+struct visit {
+    struct sm_task *task;
+    sm_after_fn *fn;
+    void *arg;
+};
+
+static void be_visited(void *arg)
+{
+    const struct visit *visit = arg;
+    struct sm_task *task = visit->task;
+    visit->fn(visit->arg);
+    sm_context_switch(&task->context, sm_thread_self()->native);
+    /* The visitor has gone, perhaps long ago: this is what the task was parked for. */
+    arrive();
+}
+
+void sm_worker_visit(struct sm_task *task, sm_after_fn *fn, void *arg)
+{
+    struct sm_thread *thread = sm_thread_self();
+    struct visit visit = {.task = task, .fn = fn, .arg = arg};
+    thread->after = be_visited;
+    thread->after_arg = &visit;
+    sm_context_switch(thread->native, &task->context);
 }
 
 /* ---- queues ---- */
@@ -313,7 +341,11 @@ static void empty_inbox(struct sm_worker *worker)
     struct sm_task *task = sm_inbox_take_all(&worker->inbox);
     while (task != NULL) {
         struct sm_task *next = task->next;
-        push_ready(worker, task);
+        if (sm_unlikely(task->stage == SM_TASK_ERRAND)) {
+            (void)task->fn(task->arg);
+        } else {
+            push_ready(worker, task);
+        }
         task = next;
     }
 }
@@ -329,19 +361,24 @@ void sm_worker_wake(struct sm_worker *worker)
     sm_poller_wake(&worker->poller);
 }
 
+void sm_worker_deliver(struct sm_worker *worker, struct sm_task *task)
+{
+    sm_inbox_push(&worker->inbox, task);
+    sm_worker_wake(worker);
+}
+
 void sm_worker_send(struct sm_worker *worker, struct sm_task *task)
 {
     /* Until it is pushed, the task keeps the runtime from ending; from then on, this count does. */
     (void)sm_add_relaxed(&worker->senders, 1); /* relaxed: published by the push */
-    sm_inbox_push(&worker->inbox, task);
-    sm_worker_wake(worker);
+    sm_worker_deliver(worker, task);
     /* acq_rel: pairs with the acquire in sm_worker_fini(). It is our last touch. */
     (void)sm_sub_acq_rel(&worker->senders, 1);
 }
 
 void sm_runner_ready(struct sm_task *task)
 {
-    struct sm_worker *worker = task->worker;
+    struct sm_worker *worker = sm_load_relaxed(&task->worker); /* relaxed: published by its wait */
     if (sm_likely(sm_thread_self()->role == &worker->role)) {
         push_ready(worker, task);
     } else {
@@ -447,19 +484,17 @@ static bool is_over(struct sm_worker *worker, struct sm_party *party)
 }
 
 /* Work from other threads often follows soon: spinning a little saves them the wake-up and us the
- * sleep. How much is worth it is learnt, as in task/wait.c. */
+ * sleep. */
 static bool spin_for_work(struct sm_worker *worker, struct sm_party *party)
 {
     if (sm_clock_spins_are_pointless()) return false;
-    for (uint32_t i = 0; i < worker->spins_max; i++) {
-        if (!sm_inbox_is_empty(&worker->inbox) || is_over(worker, party)) {
-            if (worker->spins_max < SPINS_MAX) worker->spins_max *= 2;
-            return true;
-        }
+    bool has_work = false;
+    for (unsigned left = sm_spin_budget(&worker->spin); left > 0 && !has_work; left--) {
         sm_spin_pause();
+        has_work = !sm_inbox_is_empty(&worker->inbox) || is_over(worker, party);
     }
-    if (worker->spins_max > SPINS_MIN) worker->spins_max /= 2;
-    return false;
+    sm_spin_learn(&worker->spin, has_work);
+    return has_work;
 }
 
 static void sleep_in_poller(struct sm_worker *worker, struct sm_party *party)
@@ -491,18 +526,32 @@ static void sleep_in_poller(struct sm_worker *worker, struct sm_party *party)
     sm_monitor_rouse(worker->runtime);
 }
 
-/* There is nothing in our queues. Find something, or sleep until there may be. */
+static bool has_tasks(struct sm_worker *worker)
+{
+    /* Where only the backlog has some, thieves have emptied the ring: there may be more to fill it. */
+    return sm_fifo_peek(&worker->fifo) != NULL || sm_ring_count(&worker->ring) > 0
+            || sm_fifo_peek(&worker->backlog) != NULL;
+}
+
+/* There is nothing in our queues. Find something, or sleep until there may be. Who does not spin need
+ * not ask the poller first: it answers a sleeper at once. */
 static void find_work(struct sm_worker *worker, struct sm_party *party)
 {
-    look_around(worker, sm_now_ns());
+    int64_t now_ns = sm_now_ns();
     worker->until_look = worker->look_every;
-    if (sm_fifo_peek(&worker->fifo) != NULL || sm_ring_count(&worker->ring) > 0) return;
-    /* Thieves have emptied the ring: there may be more where that came from. */
-    if (sm_fifo_peek(&worker->backlog) != NULL) return;
+    if (sm_spin_budget(&worker->spin) > 0) {
+        look_around(worker, now_ns);
+    } else {
+        worker->looked_ns = now_ns;
+        (void)sm_timer_fire_due(&worker->timers, now_ns);
+    }
+    if (has_tasks(worker)) return;
     if (steal(worker)) return;
     if (spin_for_work(worker, party)) return;
     sleep_in_poller(worker, party);
-    (void)sm_timer_fire_due(&worker->timers, sm_now_ns());
+    if (!sm_inbox_is_empty(&worker->inbox)) sm_spin_slept(&worker->spin);
+    worker->looked_ns = sm_now_ns();
+    (void)sm_timer_fire_due(&worker->timers, worker->looked_ns);
 }
 
 enum sm_worker_end sm_worker_run(struct sm_thread *thread, struct sm_party *party)
@@ -544,9 +593,7 @@ void sm_worker_rest(struct sm_worker *worker)
     sm_poller_arm(&worker->poller, next_ns);
     /* seq_cst: pairs with the seq_cst load in sm_worker_wake(), as in sleep_in_poller(). */
     sm_store_seq_cst(&worker->is_sleeping, 1);
-    bool has_more = !sm_inbox_is_empty(&worker->inbox) || sm_fifo_peek(&worker->fifo) != NULL
-            || sm_fifo_peek(&worker->backlog) != NULL || sm_ring_count(&worker->ring) > 0;
-    if (has_more) sm_worker_wake(worker);
+    if (!sm_inbox_is_empty(&worker->inbox) || has_tasks(worker)) sm_worker_wake(worker);
 }
 
 bool sm_worker_try_hold(struct sm_worker *worker, struct sm_thread *thread)

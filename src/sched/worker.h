@@ -61,9 +61,10 @@ struct sm_worker {
     struct sm_stack_cache stacks[SM_STACK_CLASS_COUNT];
     int64_t looked_ns;
     uint32_t look_every; /* how many switches make about 200 us, lately */
-    uint32_t spins_max;
+    struct sm_spin spin;
     uint32_t random;
     struct sm_poller poller;
+    struct sm_task errand; /* for sched/inspect.c, while is_asked */
 
     /* Anybody's. */
     struct sm_worker_stats stats;
@@ -71,6 +72,7 @@ struct sm_worker {
     _Alignas(64) struct sm_inbox inbox;
     _Atomic(uint32_t) senders;     /* other threads between push and wake: the worker must stay */
     _Atomic(uint32_t) is_sleeping; /* in the kernel, or on the way: wake it after pushing */
+    _Atomic(uint32_t) is_asked;    /* the errand is on its way; set by who stops the runtime */
     struct sm_timer_heap timers;
     struct sm_clock_heap clock_heap;
 };
@@ -107,6 +109,13 @@ void sm_worker_let_go(struct sm_worker *worker, struct sm_thread *thread);
 
 /* Give a task that has not begun to this worker; or one that has, which it is bound to. Any thread.*/
 void sm_worker_send(struct sm_worker *worker, struct sm_task *task);
+
+/* The same by somebody who keeps the runtime from ending meanwhile. */
+void sm_worker_deliver(struct sm_worker *worker, struct sm_task *task);
+
+/* Run fn(arg) on the stack of a task that is parked here, which stays parked. fn must not suspend. The
+ * holder only, on its own stack. */
+void sm_worker_visit(struct sm_task *task, sm_after_fn *fn, void *arg);
 
 /* Queue a task that has not begun. The holder only. */
 void sm_worker_push_fresh(struct sm_worker *worker, struct sm_task *task);

@@ -33,7 +33,7 @@ TEST(calls_from_outside_do_not_pile_up_promises)
         CHECK_OK(seam_call(runtime, nothing, NULL, NULL, SEAM_FOREVER));
     }
     CHECK(mapped_stacks() < 8192);
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
 }
 
@@ -95,7 +95,7 @@ TEST(a_task_can_spawn_again_after_stacks_ran_out)
     slabs_allowed = 2;
     CHECK_OK(seam_runtime_new(&options, &runtime));
     CHECK_OK(seam_call(runtime, exhaust_again_and_again, NULL, NULL, SEAM_FOREVER));
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
 }
 
@@ -114,7 +114,7 @@ static void exhaust_and_call(const struct seam_options *options)
         }
         CHECK_OK(r);
     }
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
 }
 
@@ -173,6 +173,6 @@ TEST(headers_are_refused_and_used_again)
     }
     CHECK_EQ(maps_made, 2);
     sm_os.map = real_map;
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
 }

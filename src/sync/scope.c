@@ -8,6 +8,7 @@
 
 #include "base/panic.h"
 #include "sched/runtime.h"
+#include "sync/inside.h"
 #include "task/task.h"
 #include "task/wait.h"
 
@@ -44,11 +45,23 @@ static void arm(struct sm_thread *thread, struct sm_scope *scope, int64_t deadli
     }
 }
 
-/* The runtime that a caller means who names none. */
-static int current_runtime(struct sm_thread *thread, seam_runtime **out_runtime)
+int sm_scope_runtime(struct sm_thread *thread, seam_runtime **inout_runtime)
 {
-    *out_runtime = sm_runtime_current(thread);
-    return *out_runtime != NULL ? 0 : seam_runtime_default(out_runtime);
+    if (*inout_runtime == NULL) *inout_runtime = sm_runtime_current(thread);
+    if (*inout_runtime != NULL) return 0;
+    int r = seam_runtime_default(inout_runtime);
+    (void)sm_enter(); /* that has left */
+    return r;
+}
+
+int sm_scope_begin(struct sm_thread *thread, struct sm_scope *scope, seam_runtime *runtime,
+        int64_t deadline_ns, struct sm_task *first)
+{
+    if (!sm_runtime_is_open(runtime)) return -ESHUTDOWN;
+    struct sm_scope *root = sm_runtime_root(runtime);
+    int r = sm_scope_open(scope, sm_thread_party(thread), root, SM_SCOPE_COUNTED, first);
+    if (r == 0 && deadline_ns != SEAM_FOREVER) arm(thread, scope, deadline_ns);
+    return r;
 }
 
 int seam_scope_begin(struct seam_scope *public_scope, seam_runtime *runtime, int64_t deadline_ns)
@@ -56,14 +69,8 @@ int seam_scope_begin(struct seam_scope *public_scope, seam_runtime *runtime, int
     struct sm_thread *thread = sm_enter();
     if (thread == NULL) return -EOWNERDEAD;
 
-    int r = runtime == NULL ? current_runtime(thread, &runtime) : 0;
-    if (r == 0 && !sm_runtime_is_open(runtime)) r = -ESHUTDOWN;
-    if (r == 0) {
-        struct sm_scope *scope = sm_scope_of(public_scope);
-        struct sm_scope *root = sm_runtime_root(runtime);
-        r = sm_scope_open(scope, sm_thread_party(thread), root, SM_SCOPE_COUNTED);
-        if (r == 0 && deadline_ns != SEAM_FOREVER) arm(thread, scope, deadline_ns);
-    }
+    int r = sm_scope_runtime(thread, &runtime);
+    if (r == 0) r = sm_scope_begin(thread, sm_scope_of(public_scope), runtime, deadline_ns, NULL);
     sm_leave();
     return r;
 }
@@ -88,6 +95,15 @@ static void wait_until_empty(struct sm_thread *thread, struct sm_scope *scope)
     (void)sm_wait(&wait);
 }
 
+int sm_scope_end(struct sm_thread *thread, struct sm_scope *scope)
+{
+    struct sm_party *party = sm_thread_party(thread);
+    wait_until_empty(thread, scope);
+    (void)sm_timer_remove(&scope->timer);
+    sm_scope_dispose_finished(scope);
+    return sm_scope_close(scope, party, sm_runtime_root(scope->runtime));
+}
+
 int seam_scope_end(struct seam_scope *public_scope)
 {
     struct sm_thread *thread = sm_enter();
@@ -95,14 +111,9 @@ int seam_scope_end(struct seam_scope *public_scope)
 
     struct sm_scope *scope = sm_scope_of(public_scope);
     struct sm_party *party = sm_thread_party(thread);
-    int r = -EINVAL;
-    if (!scope->is_root && scope->is_open == SM_SCOPE_OPEN && scope->owner == party
-            && party->scope == scope) {
-        wait_until_empty(thread, scope);
-        (void)sm_timer_remove(&scope->timer);
-        sm_scope_dispose_finished(scope);
-        r = sm_scope_close(scope, party, sm_runtime_root(scope->runtime));
-    }
+    bool is_last = !scope->is_root && scope->is_open == SM_SCOPE_OPEN && scope->owner == party
+            && party->scope == scope;
+    int r = is_last ? sm_scope_end(thread, scope) : -EINVAL;
     sm_leave();
     return r;
 }

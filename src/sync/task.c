@@ -9,6 +9,7 @@
 #include "seam/time.h"
 
 #include "sched/runtime.h"
+#include "sync/inside.h"
 #include "task/scope.h"
 #include "task/wait.h"
 
@@ -20,22 +21,31 @@ struct plan {
     const void *spawned_at;
     struct sm_scope *home;
     uint8_t stack_class;
-    bool has_handle;
+    enum sm_task_keeper keeper;
 };
 
+/* Promises are fetched by the handful: with each alone, threads that call at once would meet. */
+enum { CREDITS_FETCHED = 16 };
+
 /* The promise of a stack, from the worker whose role we hold or from the process; and back. */
-static bool take_credit(struct sm_worker *own, unsigned stack_class)
+static bool take_credit(struct sm_thread *thread, struct sm_worker *own, unsigned stack_class)
 {
     if (own != NULL) return sm_worker_take_credit(own, stack_class);
-    return sm_stack_reserve((enum sm_stack_class)stack_class, 1) == 1;
+    uint8_t *credits = &thread->stack_credits[stack_class];
+    if (*credits == 0) {
+        *credits = (uint8_t)sm_stack_reserve((enum sm_stack_class)stack_class, CREDITS_FETCHED);
+    }
+    if (*credits == 0) return false;
+    (*credits)--;
+    return true;
 }
 
-static void return_credit(struct sm_worker *own, unsigned stack_class)
+static void return_credit(struct sm_thread *thread, struct sm_worker *own, unsigned stack_class)
 {
     if (own != NULL) {
         own->stacks[stack_class].credits++;
     } else {
-        sm_stack_unreserve((enum sm_stack_class)stack_class, 1);
+        thread->stack_credits[stack_class]++; /* it came from there */
     }
 }
 
@@ -73,19 +83,15 @@ static int admit(struct sm_scope *scope, struct sm_task *task)
     return r;
 }
 
-/* A task that can be queued: with a header, the promise of a stack, and a place in its scope. */
-static int make(struct sm_thread *thread, struct sm_worker *own, const struct plan *plan,
-        struct sm_task **out_task)
+static int promise_stack(struct sm_thread *thread, struct sm_worker *own, const struct plan *plan)
 {
-    if (!take_credit(own, plan->stack_class)) {
-        sm_runtime_call_in_stacks(plan->home->runtime);
-        return -ENOMEM;
-    }
-    struct sm_task *task = sm_task_alloc(thread);
-    if (task == NULL) {
-        return_credit(own, plan->stack_class);
-        return -ENOMEM;
-    }
+    if (take_credit(thread, own, plan->stack_class)) return 0;
+    sm_runtime_call_in_stacks(plan->home->runtime);
+    return -ENOMEM;
+}
+
+static void init_header(struct sm_task *task, const struct plan *plan)
+{
     *task = (struct sm_task){
             .party = {.depth = 1, .scope_depth = 1, .scope = plan->home, .is_task = true},
             .fn = plan->fn,
@@ -94,12 +100,26 @@ static int make(struct sm_thread *thread, struct sm_worker *own, const struct pl
             .spawned_at = plan->spawned_at,
             .home = plan->home,
             .stack_class = plan->stack_class,
-            .has_handle = plan->has_handle,
+            .keeper = (uint8_t)plan->keeper,
     };
-    int r = admit(plan->home, task);
+}
+
+/* A task that can be queued: with a header, the promise of a stack, and a place in its scope. */
+static int make(struct sm_thread *thread, struct sm_worker *own, const struct plan *plan,
+        struct sm_task **out_task)
+{
+    int r = promise_stack(thread, own, plan);
+    if (r < 0) return r;
+    struct sm_task *task = sm_task_alloc(thread);
+    if (task == NULL) {
+        return_credit(thread, own, plan->stack_class);
+        return -ENOMEM;
+    }
+    init_header(task, plan);
+    r = admit(plan->home, task);
     if (r < 0) {
         sm_task_dispose(task, thread);
-        return_credit(own, plan->stack_class);
+        return_credit(thread, own, plan->stack_class);
         return r;
     }
     *out_task = task;
@@ -126,6 +146,32 @@ static int spawn(struct sm_thread *thread, const struct plan *plan, seam_task **
     return 0;
 }
 
+int sm_scope_begin_with_task(struct sm_thread *thread, struct sm_scope *scope,
+        seam_runtime *runtime, int64_t deadline_ns, struct sm_task *task, seam_fn *fn, void *arg,
+        const char *name, const void *spawned_at)
+{
+    const struct plan plan = {
+            .fn = fn,
+            .arg = arg,
+            .name = name,
+            .spawned_at = spawned_at,
+            .home = scope,
+            .stack_class = runtime->stack_class,
+            .keeper = SM_KEEPER_FRAME,
+    };
+    int r = promise_stack(thread, NULL, &plan);
+    if (r < 0) return r;
+    init_header(task, &plan);
+    r = sm_scope_begin(thread, scope, runtime, deadline_ns, task);
+    if (r < 0) {
+        return_credit(thread, NULL, plan.stack_class);
+        return r;
+    }
+    /* The runtime does not end before its guest's scope does. */
+    sm_worker_deliver(sm_runtime_choose_worker(runtime), task);
+    return 0;
+}
+
 int seam_spawn(struct seam_scope *public_scope, seam_fn *fn, void *arg,
         const struct seam_task_options *options, seam_task **out_task)
 {
@@ -139,7 +185,7 @@ int seam_spawn(struct seam_scope *public_scope, seam_fn *fn, void *arg,
             .name = options != NULL && options->name != NULL ? options->name : "task",
             .spawned_at = __builtin_return_address(0),
             .home = scope,
-            .has_handle = out_task != NULL,
+            .keeper = out_task != NULL ? SM_KEEPER_HANDLE : SM_KEEPER_NOBODY,
     };
     int r = scope->is_open == SM_SCOPE_OPEN ? 0 : -EINVAL;
     if (r == 0) r = choose_class(scope->runtime, options, &plan.stack_class);

@@ -14,13 +14,48 @@ static void init(struct sm_scope *scope, seam_runtime *runtime)
     sm_list_init(&scope->in_runtime);
     sm_list_init(&scope->children);
     sm_list_init(&scope->tasks);
-    sm_list_init(&scope->guests);
 }
 
-void sm_scope_init_root(struct sm_scope *scope, seam_runtime *runtime)
+void sm_scope_init_root(
+        struct sm_scope *scope, seam_runtime *runtime, struct sm_guests guests[SM_GUEST_SHARES])
 {
     init(scope, runtime);
     scope->is_root = true;
+    scope->guests = guests;
+    for (int i = 0; i < SM_GUEST_SHARES; i++) {
+        guests[i] = (struct sm_guests){};
+        sm_list_init(&guests[i].list);
+    }
+}
+
+/* The list that party's scopes are on. Parties lie on cache lines: the bits above those differ. */
+static struct sm_guests *guests_of(const struct sm_scope *root, const struct sm_party *party)
+{
+    uint32_t line = (uint32_t)((uintptr_t)party >> 6);
+    return &root->guests[(line * 2654435769u) >> 29];
+}
+_Static_assert(SM_GUEST_SHARES == 1 << (32 - 29), "guests_of() takes the upper three bits");
+
+bool sm_scope_root_is_empty(struct sm_scope *root)
+{
+    bool is_empty = root->live == 0;
+    for (int i = 0; i < SM_GUEST_SHARES && is_empty; i++) {
+        sm_lock(&root->guests[i].lock);
+        is_empty = sm_list_is_empty(&root->guests[i].list);
+        sm_unlock(&root->guests[i].lock);
+    }
+    return is_empty;
+}
+
+uint64_t sm_scope_count_calls(struct sm_scope *root)
+{
+    uint64_t count = 0;
+    for (int i = 0; i < SM_GUEST_SHARES; i++) {
+        sm_lock(&root->guests[i].lock);
+        count += root->guests[i].with_task;
+        sm_unlock(&root->guests[i].lock);
+    }
+    return count;
 }
 
 /* Become a child of parent, as cancelled as it is. */
@@ -36,20 +71,47 @@ static void register_child(struct sm_scope *scope, struct sm_scope *parent)
 /* Become a guest, unless the runtime stops: then whoever stops it may have counted its guests. */
 static bool register_guest(struct sm_scope *scope, struct sm_scope *root)
 {
-    sm_lock(&root->lock);
-    /* relaxed: written under the lock we hold. */
-    scope->is_guest = sm_load_relaxed(&root->cancelled) == 0;
-    if (scope->is_guest) sm_list_push_back(&root->guests, &scope->in_runtime);
-    sm_unlock(&root->lock);
+    struct sm_guests *guests = guests_of(root, scope->owner);
+    sm_lock(&guests->lock);
+    scope->is_guest = !guests->are_refused;
+    if (scope->is_guest) {
+        sm_list_push_back(&guests->list, &scope->in_runtime);
+        guests->with_task += scope->live;
+    }
+    sm_unlock(&guests->lock);
     return scope->is_guest;
 }
 
+/* The end of a guest. Returns the party that waits for the last one, claimed, if this was it. */
+static struct sm_party *retire_guest(struct sm_scope *scope, struct sm_scope *root)
+{
+    struct sm_guests *guests = guests_of(root, scope->owner);
+    sm_lock(&guests->lock);
+    sm_list_remove(&scope->in_runtime);
+    bool are_refused = guests->are_refused;
+    sm_unlock(&guests->lock);
+    if (!are_refused) return NULL; /* nobody waits yet, or will find the list empty */
+
+    sm_lock(&root->lock);
+    struct sm_party *stopper = NULL;
+    if (root->ender != NULL && sm_scope_root_is_empty(root) && sm_party_claim(root->ender->party)) {
+        stopper = root->ender->party;
+    }
+    sm_unlock(&root->lock);
+    return stopper;
+}
+
 int sm_scope_open(struct sm_scope *scope, struct sm_party *party, struct sm_scope *root,
-        enum sm_scope_counting counting)
+        enum sm_scope_counting counting, struct sm_task *first)
 {
     init(scope, root->runtime);
+    if (first != NULL) {
+        sm_list_push_back(&scope->tasks, &first->in_home);
+        scope->live = 1;
+    }
     scope->owner = party;
     scope->outer = party->scope;
+    if (party->scope != NULL) scope->call = party->scope->call;
     scope->outer_depth = party->scope_depth;
     scope->depth = (uint16_t)(party->depth + 1);
 
@@ -83,16 +145,7 @@ int sm_scope_close(struct sm_scope *scope, struct sm_party *party, struct sm_sco
         sm_list_remove(&scope->in_parent);
         sm_unlock(&scope->parent->lock);
     }
-    struct sm_party *stopper = NULL;
-    if (scope->is_guest) {
-        sm_lock(&root->lock);
-        sm_list_remove(&scope->in_runtime);
-        bool is_last = root->live == 0 && sm_list_is_empty(&root->guests);
-        if (is_last && root->ender != NULL && sm_party_claim(root->ender->party)) {
-            stopper = root->ender->party;
-        }
-        sm_unlock(&root->lock);
-    }
+    struct sm_party *stopper = scope->is_guest ? retire_guest(scope, root) : NULL;
     scope->is_open = SM_SCOPE_CLOSED;
     int r = scope->has_timed_out ? -ETIMEDOUT : 0;
     /* relaxed: nobody above or below can reach the scope any more. */
@@ -168,27 +221,108 @@ static void cancel_below(struct sm_scope *top)
     }
 }
 
+static void cancel_guests(struct sm_guests *guests)
+{
+    sm_lock(&guests->lock);
+    guests->are_refused = true;
+    for (struct sm_list *link = guests->list.next; link != &guests->list; link = link->next) {
+        struct sm_scope *guest = sm_container_of(link, struct sm_scope, in_runtime);
+        sm_lock(&guest->lock);
+        if (cancel_here(guest)) cancel_below(guest);
+        sm_unlock(&guest->lock);
+    }
+    sm_unlock(&guests->lock);
+}
+
 void sm_scope_cancel(struct sm_scope *scope)
 {
     sm_lock(&scope->lock);
     if (cancel_here(scope)) {
         cancel_below(scope);
-        for (struct sm_list *link = scope->guests.next; link != &scope->guests; link = link->next) {
-            struct sm_scope *guest = sm_container_of(link, struct sm_scope, in_runtime);
-            sm_lock(&guest->lock);
-            if (cancel_here(guest)) cancel_below(guest);
-            sm_unlock(&guest->lock);
+        for (int i = 0; scope->is_root && i < SM_GUEST_SHARES; i++) {
+            cancel_guests(&scope->guests[i]);
         }
     }
     sm_unlock(&scope->lock);
 }
 
+/* ---- looking around ---- */
+
+struct visit {
+    const seam_runtime *runtime;
+    sm_scope_visit_fn *fn;
+    void *arg;
+};
+
+/* Under scope's lock. */
+static void visit_tasks(const struct visit *visit, struct sm_scope *scope)
+{
+    if (scope->runtime != visit->runtime) return;
+    for (struct sm_list *link = scope->tasks.next; link != &scope->tasks; link = link->next) {
+        struct sm_task *task = sm_container_of(link, struct sm_task, in_home);
+        if (!task->has_finished) visit->fn(visit->arg, task);
+    }
+}
+
+/* child or what follows it, but guests, who are visited as such by the runtime whose they are; or
+ * NULL. Under the parent's lock. */
+static struct sm_scope *skip_guests(struct sm_scope *child)
+{
+    while (child != NULL && child->is_guest) {
+        child = next_sibling(child);
+    }
+    return child;
+}
+
+/* As cancel_below(): top is locked, and the path to where we are. */
+static void visit_from(const struct visit *visit, struct sm_scope *top)
+{
+    struct sm_scope *scope = top;
+    visit_tasks(visit, scope);
+    for (;;) {
+        struct sm_scope *next = skip_guests(first_child(scope));
+        while (next == NULL) {
+            if (scope == top) return;
+            struct sm_scope *done = scope;
+            scope = done->parent;
+            next = skip_guests(next_sibling(done));
+            sm_unlock(&done->lock);
+        }
+        sm_lock(&next->lock);
+        visit_tasks(visit, next);
+        scope = next;
+    }
+}
+
+static void visit_guests(const struct visit *visit, struct sm_guests *guests)
+{
+    sm_lock(&guests->lock);
+    for (struct sm_list *link = guests->list.next; link != &guests->list; link = link->next) {
+        struct sm_scope *guest = sm_container_of(link, struct sm_scope, in_runtime);
+        sm_lock(&guest->lock);
+        visit_from(visit, guest);
+        sm_unlock(&guest->lock);
+    }
+    sm_unlock(&guests->lock);
+}
+
+void sm_scope_each_live(struct sm_scope *root, sm_scope_visit_fn *fn, void *arg)
+{
+    const struct visit visit = {.runtime = root->runtime, .fn = fn, .arg = arg};
+    sm_lock(&root->lock);
+    visit_from(&visit, root);
+    for (int i = 0; i < SM_GUEST_SHARES; i++) {
+        visit_guests(&visit, &root->guests[i]);
+    }
+    sm_unlock(&root->lock);
+}
+
 struct sm_party *sm_scope_count_down(struct sm_scope *scope)
 {
     scope->live--;
-    bool is_empty = scope->live == 0 && sm_list_is_empty(&scope->guests);
-    if (!is_empty || scope->ender == NULL || !sm_party_claim(scope->ender->party)) return NULL;
-    return scope->ender->party;
+    if (scope->live > 0 || scope->ender == NULL) return NULL;
+    if (scope->is_root && !sm_scope_root_is_empty(scope)) return NULL;
+    return sm_party_claim(scope->ender->party) ? scope->ender->party : NULL;
 }
 
 void sm_scope_dispose_finished(struct sm_scope *scope)

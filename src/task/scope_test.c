@@ -23,7 +23,7 @@ static void start(void)
 
 static void stop(void)
 {
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
     sm_clock_make_real();
 }
@@ -114,7 +114,7 @@ TEST(a_thread_that_computes_sees_its_deadlines_without_anybody_to_fire_them)
     CHECK_ERR(seam_scope_end(&inner), ETIMEDOUT);
     seam_shield_end(&shield);
     CHECK_ERR(seam_scope_end(&outer), ETIMEDOUT);
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
 }
 
@@ -249,7 +249,7 @@ TEST(a_task_shields_itself_from_its_scope)
 static int stop_it(void *arg)
 {
     (void)arg;
-    int r = seam_runtime_stop(runtime, SEAM_FOREVER);
+    int r = seam_runtime_stop(runtime, NULL, SEAM_FOREVER);
     CHECK_ERR(r, EINPROGRESS); /* from inside: it begins to stop */
     return 0;
 }
@@ -264,7 +264,7 @@ TEST(a_runtime_that_stops_cancels_its_guests_and_refuses_new_ones)
     struct seam_scope late;
     CHECK_ERR(seam_scope_begin(&late, runtime, SEAM_FOREVER), ESHUTDOWN);
     CHECK_ERR(seam_spawn(&scope, stop_it, NULL, NULL, NULL), ESHUTDOWN);
-    CHECK_ERR(seam_runtime_stop(runtime, SEAM_FOREVER), EINPROGRESS); /* we are a guest */
+    CHECK_ERR(seam_runtime_stop(runtime, NULL, SEAM_FOREVER), EINPROGRESS); /* we are a guest */
     CHECK_ERR(seam_scope_end(&scope), ECANCELED);
     CHECK_ERR(seam_scope_begin(&late, runtime, SEAM_FOREVER), ESHUTDOWN);
     stop();
@@ -297,7 +297,7 @@ TEST(a_stop_waits_for_guests_that_are_tasks_of_other_runtimes)
     CHECK_OK(seam_spawn(&scope, hold_guest, other, NULL, NULL));
     CHECK_OK(seam_sleep(seam_after(SEAM_SECOND)));
     int64_t then_ns = seam_now_ns();
-    CHECK_OK(seam_runtime_stop(other, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(other, NULL, SEAM_FOREVER));
     CHECK_EQ(seam_now_ns(), then_ns + SEAM_SECOND);
     seam_runtime_free(other);
     CHECK_OK(seam_scope_end(&scope));

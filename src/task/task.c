@@ -79,7 +79,7 @@ void sm_task_empty_cache(struct sm_role *role)
 void sm_task_finish(struct sm_task *task)
 {
     struct sm_scope *home = task->home;
-    bool has_handle = task->has_handle;
+    enum sm_task_keeper keeper = (enum sm_task_keeper)task->keeper;
     struct sm_party *joiner = NULL;
     struct sm_party *ender = NULL;
 
@@ -94,12 +94,12 @@ void sm_task_finish(struct sm_task *task)
         home->live--;
     }
     /* With a handle that nobody is waiting to take, it stays where the end of the scope finds it. */
-    if (!has_handle || joiner != NULL) sm_list_remove(&task->in_home);
+    if (keeper != SM_KEEPER_HANDLE || joiner != NULL) sm_list_remove(&task->in_home);
     ender = sm_scope_count_down(home);
     sm_unlock(&home->lock);
 
     /* If it has a handle, a joiner may have freed it by now. */
-    if (!has_handle) sm_task_dispose(task, sm_thread_self());
+    if (keeper == SM_KEEPER_NOBODY) sm_task_dispose(task, sm_thread_self());
     if (joiner != NULL) sm_party_complete(joiner, 0);
     if (ender != NULL) sm_party_complete(ender, 0);
 }

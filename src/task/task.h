@@ -33,9 +33,23 @@
 #include "task/party.h"
 #include "task/thread.h"
 
-enum sm_task_stage { SM_TASK_FRESH, SM_TASK_STARTED, SM_TASK_FINISHED };
+/* Who disposes of the header of a task that has finished. */
+enum sm_task_keeper {
+    SM_KEEPER_NOBODY, /* nobody knows it: sm_task_finish() does */
+    SM_KEEPER_HANDLE, /* somebody may join it: whoever does, or the end of its scope */
+    SM_KEEPER_FRAME,  /* it is in the frame of whoever waits for the end of its scope */
+};
+
+enum sm_task_stage {
+    SM_TASK_FRESH,
+    SM_TASK_STARTED,
+    SM_TASK_FINISHED,
+    SM_TASK_ERRAND, /* no task: fn(arg) is for the worker that finds it in its inbox */
+};
 
 struct sm_worker;
+
+enum { SM_TASK_BEGAN_SHIFT = 20 };
 
 struct sm_task {
     struct sm_context context;
@@ -43,20 +57,21 @@ struct sm_task {
         struct sm_task *next; /* in a run queue, an inbox or a free list */
         const char *reason;   /* while it waits: why, for whoever looks at a stuck program */
     };
-    struct sm_party party;    /* result also holds what fn returned, once it has */
-    struct sm_worker *worker; /* where it runs; set when it first does */
-    struct sm_stack *stack;   /* NULL unless STARTED */
+    struct sm_party party;              /* result also holds what fn returned, once it has */
+    _Atomic(struct sm_worker *) worker; /* where it runs; set when it does, by who does it */
+    struct sm_stack *stack;             /* NULL unless STARTED */
     seam_fn *fn;
     void *arg;
     struct sm_waiter *joiner; /* under home's lock; NULL: nobody waits */
     const char *name;
-    const void *spawned_at; /* code address, for reports */
-    struct sm_scope *home;  /* the scope that owns it */
-    struct sm_list in_home; /* home->tasks; under home's lock */
-    uint8_t stage;          /* enum sm_task_stage; of whoever runs it */
-    uint8_t stack_class;    /* enum sm_stack_class */
-    bool has_handle;        /* somebody may join it */
-    bool has_finished;      /* for joiners; under home's lock */
+    const void *spawned_at;  /* code address, for reports */
+    struct sm_scope *home;   /* the scope that owns it */
+    struct sm_list in_home;  /* home->tasks; under home's lock */
+    uint8_t stage;           /* enum sm_task_stage; of whoever runs it */
+    uint8_t stack_class;     /* enum sm_stack_class */
+    uint8_t keeper;          /* enum sm_task_keeper */
+    bool has_finished;       /* for joiners; under home's lock */
+    _Atomic(uint32_t) began; /* when, in steps of 2^20 ns; 0: not known */
 };
 
 /* What a task costs besides its stack. */

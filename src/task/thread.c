@@ -10,6 +10,7 @@
 #include "base/panic.h"
 #include "os/lock.h"
 #include "os/overflow.h"
+#include "os/stack.h"
 
 /* initial-exec: one load instead of a call, also in the shared library; it costs 8 bytes of the
  * static TLS block. Named by the assembly in thread.h. */
@@ -29,6 +30,11 @@ static void retire(void *arg)
     if (thread->has_alt_stack) sm_overflow_thread_end();
     thread->has_alt_stack = false;
     thread->pool_of = NULL;
+    for (int class = 0; class < SM_STACK_CLASS_COUNT; class ++) {
+        sm_stack_unreserve((enum sm_stack_class) class, thread->stack_credits[class]);
+        thread->stack_credits[class] = 0;
+    }
+    thread->slot = NULL;
     thread->party.scope = NULL; /* a thread that ends inside a scope leaves it open for ever */
     sm_store_relaxed(&thread->inside, 0); /* relaxed: it holds no role */
     sm_thread_current = NULL;
@@ -50,7 +56,7 @@ static struct sm_thread *new_record(void)
 {
     struct sm_thread *thread = aligned_alloc(64, (sizeof *thread + 63) / 64 * 64);
     if (thread == NULL) return NULL;
-    *thread = (struct sm_thread){.event_fd = -1, .spins_max = 64, .party = {.depth = 1}};
+    *thread = (struct sm_thread){.event_fd = -1, .spin.budget = 64, .party = {.depth = 1}};
     return thread;
 }
 

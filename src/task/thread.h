@@ -26,6 +26,7 @@
 #include "arch/context.h"
 #include "base/atomic.h"
 #include "os/os.h"
+#include "os/spin.h"
 #include "task/party.h"
 #include "task/runner.h"
 
@@ -41,6 +42,13 @@ struct sm_role {
 /* A taker is finding out whether the holder is inside. */
 #define SM_ROLE_CONTESTED ((struct sm_thread *)(void *)1)
 
+/* What a pool thread holds while it runs a job, and gives back while the job waits (cross/pool.h).
+ * Its own thread only; never suspends. */
+struct sm_slot {
+    void (*lend)(struct sm_slot *slot);
+    void (*reclaim)(struct sm_slot *slot);
+};
+
 struct sm_thread {
     struct sm_party party;     /* for its waits as a plain thread */
     struct sm_task *task;      /* running here; NULL: plain code, or the scheduler */
@@ -51,13 +59,15 @@ struct sm_thread {
     sm_after_fn *after;        /* what the next context does first */
     void *after_arg;
     struct seam_runtime *pool_of; /* the runtime whose job it runs; NULL: none */
-    bool has_alt_stack;           /* ours, for the handler that reports stack overflows */
-    int event_fd;                 /* for waits on descriptors; -1 until first needed */
-    const char *reason;           /* while it waits as a plain thread: why */
-    struct sm_list driving;       /* place among those who would drive a runtime; under its lock */
+    struct sm_slot *slot;         /* of a pool thread; NULL: none */
+    uint8_t stack_credits[4]; /* by class: stacks promised to it, for tasks it spawns elsewhere */
+    bool has_alt_stack;       /* ours, for the handler that reports stack overflows */
+    int event_fd;             /* for waits on descriptors; -1 until first needed */
+    const char *reason;       /* while it waits as a plain thread: why */
+    struct sm_list driving;   /* place among those who would drive a runtime; under its lock */
     _Atomic(int) tid; /* these two are read by the monitor, perhaps after the thread has ended */
     _Atomic(int) cpu_clock;
-    unsigned spins_max;       /* how long waiting by spinning has been worth it lately */
+    struct sm_spin spin;      /* of its waits as a plain thread */
     struct sm_list link;      /* spares */
     _Atomic(uint32_t) signal; /* futex of a spare */
     struct sm_thread *next_free;

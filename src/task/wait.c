@@ -89,25 +89,17 @@ static int wait_as_task(struct sm_thread *thread, const struct sm_wait *wait)
     return party->result;
 }
 
-/* Spinning pays when the answer comes from a thread that runs right now. Every wait that was
- * answered in time doubles what the next may spend, every other halves it. */
-enum { SPINS_MIN = 8, SPINS_MAX = 1024 };
-
 static bool spin_until_done(struct sm_thread *thread)
 {
     if (sm_clock_spins_are_pointless()) return false;
-
-    for (unsigned i = 0; i < thread->spins_max; i++) {
-        /* acquire: pairs with the release in complete_thread(). */
-        if (sm_load_acquire(&thread->party.word) == SM_PARTY_DONE) {
-            thread->spins_max =
-                    thread->spins_max * 2 < SPINS_MAX ? thread->spins_max * 2 : SPINS_MAX;
-            return true;
-        }
+    bool is_done = false;
+    for (unsigned left = sm_spin_budget(&thread->spin); left > 0 && !is_done; left--) {
         sm_spin_pause();
+        /* acquire: pairs with the release in complete_thread(). */
+        is_done = sm_load_acquire(&thread->party.word) == SM_PARTY_DONE;
     }
-    thread->spins_max = thread->spins_max / 2 > SPINS_MIN ? thread->spins_max / 2 : SPINS_MIN;
-    return false;
+    sm_spin_learn(&thread->spin, is_done);
+    return is_done;
 }
 
 /* End our own wait, unless somebody is faster. */
@@ -215,6 +207,28 @@ static void sleep_in_poll(struct sm_thread *thread, const struct sm_wait *wait)
     (void)!read(thread->event_fd, &count, sizeof count);
 }
 
+/* The wait is published: until it has ended, sleep or run others. A job of the pool that cannot go
+ * on at once gives its slot back meanwhile: what it waits for may need one. */
+static void pass_the_time(struct sm_thread *thread, const struct sm_wait *wait)
+{
+    bool is_driver = wait->to_drive != NULL;
+    if (!is_driver && wait->poll_events == 0 && spin_until_done(thread)) return;
+
+    struct sm_slot *slot = thread->slot;
+    if (slot != NULL) slot->lend(slot);
+    if (!is_driver || !sm_runner_drive(thread, wait->to_drive)) {
+        bool is_over = is_driver && wait->poll_events == 0 && spin_until_done(thread);
+        if (!is_over) sm_clock_idle();
+        if (wait->poll_events != 0) {
+            sleep_in_poll(thread, wait);
+        } else if (!is_over) {
+            sleep_in_futex(thread, wait);
+            sm_spin_slept(&thread->spin);
+        }
+    }
+    if (slot != NULL) slot->reclaim(slot);
+}
+
 static int wait_as_thread(struct sm_thread *thread, const struct sm_wait *wait)
 {
     struct sm_party *party = &thread->party;
@@ -234,14 +248,7 @@ static int wait_as_thread(struct sm_thread *thread, const struct sm_wait *wait)
             sm_runner_timer_added(wait->to_drive);
         }
     }
-    if (wait->to_drive == NULL || !sm_runner_drive(thread, wait->to_drive)) {
-        sm_clock_idle();
-        if (wait->poll_events != 0) {
-            sleep_in_poll(thread, wait);
-        } else if (!spin_until_done(thread)) {
-            sleep_in_futex(thread, wait);
-        }
-    }
+    pass_the_time(thread, wait);
     (void)sm_timer_remove(&deadline.timer);
     /* Last: until then the runtime stays, whatever its tasks and those who stop it have done. */
     if (wait->to_drive != NULL) sm_runner_drive_retire(thread, wait->to_drive);

@@ -75,7 +75,7 @@ static int sleep_on_thread(void *arg)
     (void)arg;
     int result = -1;
     int64_t then_ns = seam_now_ns();
-    CHECK_OK(seam_block(sleep_an_hour, NULL, &result, SEAM_FOREVER));
+    CHECK_OK(seam_block(NULL, sleep_an_hour, NULL, &result, SEAM_FOREVER));
     CHECK_OK(result);
     CHECK_EQ(seam_now_ns(), then_ns + HOUR);
     return 0;
@@ -108,7 +108,7 @@ static void live_through_it(const struct seam_options *options)
         CHECK_OK(seam_call(runtime, do_everything, NULL, NULL, SEAM_FOREVER));
         CHECK_EQ(seam_now_ns(), then_ns + 24 * HOUR);
         CHECK_OK(sleep_an_hour(NULL));
-        CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+        CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
         seam_runtime_free(runtime);
         CHECK_OK(sleep_an_hour(NULL)); /* nobody who has gone is counted */
     }
@@ -161,7 +161,7 @@ TEST(the_deadline_of_a_call_is_exact)
     CHECK_EQ(result, -ECANCELED);
     CHECK_EQ(slept_ns, HOUR);
     CHECK_EQ(seam_now_ns(), deadline_ns);
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
     sm_clock_make_real();
 }
@@ -181,7 +181,7 @@ TEST(a_thread_waits_on_virtual_time)
     CHECK_ERR(seam_event_wait(&never, then_ns + 2 * HOUR), ECANCELED);
     CHECK_EQ(seam_now_ns(), then_ns + HOUR);
     CHECK_ERR(seam_scope_end(&scope), ETIMEDOUT);
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
     sm_clock_make_real();
 }

@@ -336,7 +336,7 @@ static int block_with_a_deadline(void *arg)
     (void)arg;
     struct seam_event never = SEAM_EVENT_INIT;
     int result = -ECANCELED;
-    int r = seam_block(wait_for_ever, &never, &result, seam_after(5 * SEAM_MILLISECOND));
+    int r = seam_block(NULL, wait_for_ever, &never, &result, seam_after(5 * SEAM_MILLISECOND));
     CHECK(r == 0 || r == -ETIMEDOUT); /* as above */
     CHECK_EQ(result, -ECANCELED);
     return 0;

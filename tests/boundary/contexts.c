@@ -144,7 +144,7 @@ ON_EVERY_RUNTIME(a_callback_below_a_task_may_call)
 static int block_and_consult(void *arg)
 {
     int result = 0;
-    CHECK_OK(seam_block(consult_both_ways, arg, &result, SEAM_FOREVER));
+    CHECK_OK(seam_block(NULL, consult_both_ways, arg, &result, SEAM_FOREVER));
     return result;
 }
 
@@ -242,7 +242,7 @@ ON_EVERY_RUNTIME(a_destructor_is_refused_after_the_end_of_the_runtime)
 {
     CHECK_EQ(pthread_key_create(&last_words, be_refused_at_the_end), 0);
     seam_runtime *runtime = new_runtime(options);
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     pthread_t thread;
     CHECK_EQ(pthread_create(&thread, NULL, leave_it_to_the_end, runtime), 0);
     CHECK_EQ(pthread_join(thread, NULL), 0);
@@ -282,7 +282,7 @@ static int fork_in_a_task(void *arg)
 
 static int fork_in_the_pool(void *arg)
 {
-    return seam_block(fork_in_a_task, arg, NULL, SEAM_FOREVER);
+    return seam_block(NULL, fork_in_a_task, arg, NULL, SEAM_FOREVER);
 }
 
 ON_EVERY_RUNTIME(a_forked_child_is_refused_and_its_parent_goes_on)

@@ -39,7 +39,7 @@ ON_EVERY_RUNTIME(a_task_may_end_another_runtime)
 
 static int stop_own(void *arg)
 {
-    CHECK_ERR(seam_runtime_stop(arg, SEAM_FOREVER), EINPROGRESS);
+    CHECK_ERR(seam_runtime_stop(arg, NULL, SEAM_FOREVER), EINPROGRESS);
     struct seam_event never = SEAM_EVENT_INIT;
     CHECK_ERR(seam_event_wait(&never, SEAM_FOREVER), ECANCELED);
     CHECK_ERR(seam_spawn(seam_runtime_root(arg), do_nothing, NULL, NULL, NULL), ESHUTDOWN);
@@ -56,7 +56,7 @@ ON_EVERY_RUNTIME(a_task_may_begin_the_end_of_its_own_runtime)
 static int stop_own_from_the_pool(void *arg)
 {
     int result = 0;
-    CHECK_OK(seam_block(stop_own, arg, &result, SEAM_FOREVER));
+    CHECK_OK(seam_block(NULL, stop_own, arg, &result, SEAM_FOREVER));
     return result;
 }
 
@@ -72,7 +72,7 @@ static int stop_while_cancelled(void *arg)
     struct seam_scope scope;
     CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
     CHECK_OK(seam_scope_cancel(&scope));
-    CHECK_ERR(seam_runtime_stop(arg, SEAM_FOREVER), ECANCELED);
+    CHECK_ERR(seam_runtime_stop(arg, NULL, SEAM_FOREVER), ECANCELED);
     /* Cancelled, but the runtime is stopping all the same. */
     CHECK_ERR(seam_spawn(seam_runtime_root(arg), do_nothing, NULL, NULL, NULL), ESHUTDOWN);
     CHECK_ERR(seam_scope_end(&scope), ECANCELED);
@@ -118,8 +118,8 @@ ON_EVERY_RUNTIME(stopping_has_a_deadline_and_can_be_asked_for_again)
     pthread_t thread;
     CHECK_EQ(pthread_create(&thread, NULL, call_stubborn, (void *[]){runtime, &stubborn}), 0);
     CHECK_OK(seam_event_wait(&stubborn.runs, SEAM_FOREVER));
-    CHECK_ERR(seam_runtime_stop(runtime, SEAM_NOW), EAGAIN);
-    CHECK_ERR(seam_runtime_stop(runtime, seam_after(SEAM_MILLISECOND)), ETIMEDOUT);
+    CHECK_ERR(seam_runtime_stop(runtime, NULL, SEAM_NOW), EAGAIN);
+    CHECK_ERR(seam_runtime_stop(runtime, NULL, seam_after(SEAM_MILLISECOND)), ETIMEDOUT);
     CHECK_ERR(seam_call(runtime, do_nothing, NULL, NULL, SEAM_FOREVER), ESHUTDOWN);
     seam_event_set(&stubborn.may_end);
     end_runtime(runtime);
@@ -138,7 +138,7 @@ static void count_destroyed(void *arg, int result)
 ON_EVERY_RUNTIME(what_is_started_in_a_runtime_that_has_stopped_is_refused)
 {
     seam_runtime *runtime = new_runtime(options);
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
 
     struct seam_scope scope;
     seam_task *task = NULL;
@@ -150,7 +150,7 @@ ON_EVERY_RUNTIME(what_is_started_in_a_runtime_that_has_stopped_is_refused)
     CHECK_ERR(seam_call_owned(runtime, do_nothing, &destroyed, count_destroyed, NULL, SEAM_FOREVER),
             ESHUTDOWN);
     CHECK_EQ(destroyed, 1);
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
 }
 
@@ -170,7 +170,7 @@ static int use_a_dead_one(void *arg)
 ON_EVERY_RUNTIME(a_task_is_refused_by_another_runtime_that_has_stopped)
 {
     seam_runtime *runtime = new_runtime(options);
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     CHECK_OK(seam_run(options, use_a_dead_one, runtime));
     seam_runtime_free(runtime);
 }
@@ -196,7 +196,7 @@ ON_EVERY_RUNTIME(callers_that_meet_the_end_of_a_runtime_are_told)
         CHECK_EQ(pthread_create(&callers[i], NULL, call_until_refused, runtime), 0);
     }
     CHECK_OK(seam_call(runtime, do_nothing, NULL, NULL, SEAM_FOREVER));
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     for (int i = 0; i < CALLERS; i++) {
         CHECK_EQ(pthread_join(callers[i], NULL), 0);
     }
@@ -227,7 +227,7 @@ ON_EVERY_RUNTIME(owned_callers_that_meet_the_end_of_a_runtime_are_told)
         CHECK_EQ(pthread_create(&callers[i], NULL, call_owned_until_refused, runtime), 0);
     }
     CHECK_OK(seam_call(runtime, do_nothing, NULL, NULL, SEAM_FOREVER));
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     for (int i = 0; i < CALLERS; i++) {
         CHECK_EQ(pthread_join(callers[i], NULL), 0);
     }
@@ -236,7 +236,7 @@ ON_EVERY_RUNTIME(owned_callers_that_meet_the_end_of_a_runtime_are_told)
 
 static void *stop_too(void *arg)
 {
-    CHECK_OK(seam_runtime_stop(arg, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(arg, NULL, SEAM_FOREVER));
     return NULL;
 }
 
@@ -273,7 +273,7 @@ static void *watch_figures(void *arg)
 
 static int use_the_pool(void *arg)
 {
-    return seam_block(do_nothing, arg, NULL, SEAM_FOREVER);
+    return seam_block(NULL, do_nothing, arg, NULL, SEAM_FOREVER);
 }
 
 ON_EVERY_RUNTIME(the_figures_may_be_read_while_a_runtime_stops)
@@ -282,7 +282,7 @@ ON_EVERY_RUNTIME(the_figures_may_be_read_while_a_runtime_stops)
     pthread_t thread;
     CHECK_EQ(pthread_create(&thread, NULL, watch_figures, &watched), 0);
     CHECK_OK(seam_call(watched.runtime, use_the_pool, NULL, NULL, SEAM_FOREVER));
-    CHECK_OK(seam_runtime_stop(watched.runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(watched.runtime, NULL, SEAM_FOREVER));
     atomic_store(&watched.has_stopped, true);
     CHECK_EQ(pthread_join(thread, NULL), 0);
     seam_runtime_free(watched.runtime);
@@ -305,7 +305,7 @@ TEST(a_thread_that_polls_a_runtime_is_told_of_its_end)
     pthread_t thread;
     CHECK_EQ(pthread_create(&thread, NULL, poll_until_stopped, runtime), 0);
     CHECK_OK(seam_call(runtime, do_nothing, NULL, NULL, SEAM_FOREVER));
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     CHECK_EQ(pthread_join(thread, NULL), 0);
     seam_runtime_free(runtime);
 }
@@ -342,8 +342,8 @@ static int give_up(void *arg)
     /* With a deadline only, the job might not have begun when it passes. */
     int r = -ETIMEDOUT;
     while (r == -ETIMEDOUT && seam_await_fd(job->begun.fds[0], SEAM_READABLE, SEAM_NOW) < 0) {
-        r = seam_block_owned(
-                block_at_the_gate, job, note_destroyed, NULL, seam_after(20 * SEAM_MILLISECOND));
+        r = seam_block_owned(NULL, block_at_the_gate, job, note_destroyed, NULL,
+                seam_after(20 * SEAM_MILLISECOND));
         CHECK_EQ(r, -ETIMEDOUT);
         if (seam_await_fd(job->begun.fds[0], SEAM_READABLE, SEAM_NOW) < 0) {
             gate_pass(&job->destroyed); /* it never ran, and was given back */

@@ -79,6 +79,6 @@ static inline seam_runtime *new_runtime(const struct seam_options *options)
 
 static inline void end_runtime(seam_runtime *runtime)
 {
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
 }

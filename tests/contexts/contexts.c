@@ -109,7 +109,7 @@ static void thread(struct cell *cell)
 static int attempt_in_pool(void *arg)
 {
     ((struct cell *)arg)->things.in_task = false;
-    return seam_block(attempt, arg, NULL, SEAM_FOREVER);
+    return seam_block(NULL, attempt, arg, NULL, SEAM_FOREVER);
 }
 
 static void pool(struct cell *cell)
@@ -160,7 +160,7 @@ static void ending(struct cell *cell)
 static void ended(struct cell *cell)
 {
     enter(cell);
-    CHECK_OK(seam_runtime_stop(cell->things.runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(cell->things.runtime, NULL, SEAM_FOREVER));
     call(cell);
     leave(cell);
 }
@@ -206,7 +206,7 @@ static void run_cell(
     CHECK_OK(seam_runtime_new(&flavour, &runtime));
     things_init(&cell.things, runtime);
     context(&cell);
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
     things_fini(&cell.things);
 }

@@ -2,6 +2,7 @@
 /*
  * contexts/exercises.c - one call of each public function, on things that are ready for it.
  */
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,6 +40,68 @@ static int check_owned(int r, const struct owned *owned)
     CHECK_EQ(owned->runs, r == 0 ? 1 : 0);
     CHECK_EQ(owned->destroyed, r == 0 ? 0 : 1);
     return r;
+}
+
+/* ---- bridge.h ---- */
+
+static int call_bridge_new(struct things *things)
+{
+    /* Its own runtime, and closed where a cancelled caller can wait for that. */
+    const struct seam_bridge_options options = {.name = "fresh", .workers = 1};
+    seam_bridge *bridge = NULL;
+    int r = seam_bridge_new(&options, &bridge);
+    if (r < 0) return r;
+    CHECK_OK(seam_bridge_close(things->closed, NULL, SEAM_FOREVER));
+    seam_bridge_free(things->closed);
+    things->closed = bridge;
+    return 0;
+}
+
+static int call_bridge_call(struct things *things)
+{
+    int runs = 0;
+    struct seam_reply reply;
+    int r = seam_bridge_call(things->bridge, count_run, &runs, &reply, SEAM_FOREVER);
+    if (r == 0) CHECK_EQ(reply.result, 0);
+    return check_run_once(r, runs);
+}
+
+static int call_bridge_call_owned(struct things *things)
+{
+    struct owned owned = {};
+    return check_owned(seam_bridge_call_owned(things->bridge, count_run, &owned, count_destroyed,
+                               NULL, SEAM_FOREVER),
+            &owned);
+}
+
+static int call_bridge_close(struct things *things)
+{
+    return seam_bridge_close(things->bridge, NULL, SEAM_FOREVER);
+}
+
+static int call_bridge_reopen(struct things *things)
+{
+    return seam_bridge_reopen(things->closed, things->runtime);
+}
+
+static int call_bridge_free(struct things *things)
+{
+    seam_bridge_free(things->closed);
+    things->closed = NULL;
+    return 0;
+}
+
+static int call_bridge_stats_read(struct things *things)
+{
+    struct seam_bridge_stats stats;
+    seam_bridge_stats_read(things->bridge, &stats);
+    return 0;
+}
+
+static int call_fail(struct things *things)
+{
+    (void)things;
+    return seam_fail(-EIO, "in %s", "vain") == -EIO ? 0 : -EINVAL;
 }
 
 /* ---- chan.h ---- */
@@ -96,7 +159,7 @@ static int call_block(struct things *things)
 {
     (void)things;
     int runs = 0;
-    int r = seam_block(count_run, &runs, NULL, SEAM_FOREVER);
+    int r = seam_block(NULL, count_run, &runs, NULL, SEAM_FOREVER);
     return check_run_once(r, runs);
 }
 
@@ -106,7 +169,7 @@ static int call_block_owned(struct things *things)
     check_leaves_a_runtime(); /* from a plain thread: the default one */
     struct owned owned = {};
     return check_owned(
-            seam_block_owned(count_run, &owned, count_destroyed, NULL, SEAM_FOREVER), &owned);
+            seam_block_owned(NULL, count_run, &owned, count_destroyed, NULL, SEAM_FOREVER), &owned);
 }
 
 /* ---- errno.h, time.h ---- */
@@ -222,7 +285,7 @@ static int call_runtime_new(struct things *things)
 
 static int call_runtime_stop(struct things *things)
 {
-    return seam_runtime_stop(things->runtime, SEAM_FOREVER);
+    return seam_runtime_stop(things->runtime, NULL, SEAM_FOREVER);
 }
 
 static int call_runtime_free(struct things *things)
@@ -248,6 +311,28 @@ static int call_runtime_root(struct things *things)
     return 0;
 }
 
+static int call_runtime_jobs(struct things *things)
+{
+    CHECK(seam_runtime_jobs(things->runtime, SEAM_JOBS_FILES) != NULL);
+    return 0;
+}
+
+static int call_job_class_new(struct things *things)
+{
+    seam_job_class *job_class = NULL;
+    int r = seam_job_class_new(things->runtime, NULL, &job_class);
+    CHECK((job_class != NULL) == (r == 0));
+    return r;
+}
+
+static int call_job_class_stats_read(struct things *things)
+{
+    struct seam_job_stats stats;
+    seam_job_class_stats_read(seam_runtime_jobs(things->runtime, SEAM_JOBS_USER), &stats);
+    CHECK_EQ(stats.refused, 0);
+    return 0;
+}
+
 static int call_runtime_fd(struct things *things)
 {
     return seam_runtime_fd(things->runtime);
@@ -264,6 +349,20 @@ static int call_runtime_stats_read(struct things *things)
     seam_runtime_stats_read(things->runtime, &stats);
     /* A forked child has none, and says so. */
     if (stats.workers == 0) CHECK_EQ(seam_yield(), -EOWNERDEAD);
+    return 0;
+}
+
+/* ---- stop.h ---- */
+
+static int call_stop_report_print(struct things *things)
+{
+    (void)things;
+    static const struct seam_stop_report report = {
+            .left_count = 2, .listed_count = 1, .left = {{.name = "somebody"}}};
+    int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    CHECK(fd >= 0);
+    seam_stop_report_print(&report, fd);
+    CHECK_OK(close(fd));
     return 0;
 }
 
@@ -430,6 +529,13 @@ static const struct exercise exercises[] = {
         {"seam_await_fd", NULL, call_await_fd, NULL},
         {"seam_block", NULL, call_block, NULL},
         {"seam_block_owned", NULL, call_block_owned, NULL},
+        {"seam_bridge_call", NULL, call_bridge_call, NULL},
+        {"seam_bridge_call_owned", NULL, call_bridge_call_owned, NULL},
+        {"seam_bridge_close", NULL, call_bridge_close, NULL},
+        {"seam_bridge_free", NULL, call_bridge_free, NULL},
+        {"seam_bridge_new", NULL, call_bridge_new, NULL},
+        {"seam_bridge_reopen", NULL, call_bridge_reopen, NULL},
+        {"seam_bridge_stats_read", NULL, call_bridge_stats_read, NULL},
         {"seam_call", NULL, call_call, NULL},
         {"seam_call_owned", NULL, call_call_owned, NULL},
         {"seam_cancelled", NULL, call_cancelled, NULL},
@@ -445,6 +551,9 @@ static const struct exercise exercises[] = {
         {"seam_event_reset", NULL, call_event_reset, NULL},
         {"seam_event_set", NULL, call_event_set, NULL},
         {"seam_event_wait", NULL, call_event_wait, NULL},
+        {"seam_fail", NULL, call_fail, NULL},
+        {"seam_job_class_new", NULL, call_job_class_new, NULL},
+        {"seam_job_class_stats_read", NULL, call_job_class_stats_read, NULL},
         {"seam_join", NULL, call_join, NULL},
         {"seam_listen", NULL, call_listen, NULL},
         {"seam_mutex_init", NULL, call_mutex_init, NULL},
@@ -459,6 +568,7 @@ static const struct exercise exercises[] = {
         {"seam_runtime_free", NULL, call_runtime_free, NULL},
         {"seam_runtime_new", NULL, call_runtime_new, NULL},
         {"seam_runtime_poll", NULL, call_runtime_poll, NULL},
+        {"seam_runtime_jobs", NULL, call_runtime_jobs, NULL},
         {"seam_runtime_root", NULL, call_runtime_root, NULL},
         {"seam_runtime_stats_read", NULL, call_runtime_stats_read, NULL},
         {"seam_runtime_stop", NULL, call_runtime_stop, NULL},
@@ -473,6 +583,7 @@ static const struct exercise exercises[] = {
         {"seam_shutdown", NULL, call_shutdown, NULL},
         {"seam_sleep", NULL, call_sleep, NULL},
         {"seam_spawn", NULL, call_spawn, NULL},
+        {"seam_stop_report_print", NULL, call_stop_report_print, NULL},
         {"seam_task_name", NULL, call_task_name, NULL},
         {"seam_write", NULL, call_write, NULL},
         {"seam_yield", NULL, call_yield, NULL},

@@ -34,6 +34,13 @@
     ROW(seam_await_fd,           OK  , OK  , OK  , OK  , OK  , CANC, OK  , OK  , DEAD, DEAD) \
     ROW(seam_block,              OK  , OK  , OK  , OK  , OK  , CANC, OK  , OK  , DEAD, DEAD) \
     ROW(seam_block_owned,        OK  , OK  , OK  , OK  , OK  , CANC, OK  , SHUT, DEAD, DEAD) \
+    ROW(seam_bridge_call,        OK  , OK  , OK  , OK  , OK  , CANC, DEAD, DEAD, DEAD, DEAD) \
+    ROW(seam_bridge_call_owned,  OK  , OK  , OK  , OK  , OK  , CANC, DEAD, DEAD, DEAD, DEAD) \
+    ROW(seam_bridge_close,       OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , DEAD, DEAD) \
+    ROW(seam_bridge_free,        OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
+    ROW(seam_bridge_new,         OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , DEAD, DEAD) \
+    ROW(seam_bridge_reopen,      OK  , OK  , OK  , OK  , OK  , OK  , SHUT, SHUT, DEAD, DEAD) \
+    ROW(seam_bridge_stats_read,  OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
     ROW(seam_call,               OK  , OK  , OK  , OK  , OK  , CANC, SHUT, SHUT, DEAD, DEAD) \
     ROW(seam_call_owned,         OK  , OK  , OK  , OK  , OK  , CANC, SHUT, SHUT, DEAD, DEAD) \
     ROW(seam_cancelled,          OK  , OK  , OK  , OK  , OK  , CANC, OK  , OK  , OK  , OK) \
@@ -49,6 +56,9 @@
     ROW(seam_event_reset,        OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
     ROW(seam_event_set,          OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
     ROW(seam_event_wait,         OK  , OK  , OK  , OK  , OK  , CANC, OK  , OK  , DEAD, DEAD) \
+    ROW(seam_fail,               OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
+    ROW(seam_job_class_new,      OK  , OK  , OK  , OK  , OK  , OK  , SHUT, SHUT, DEAD, DEAD) \
+    ROW(seam_job_class_stats_read, OK, OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
     ROW(seam_join,               OK  , OK  , OK  , OK  , OK  , CANC, NONE, OK  , DEAD, DEAD) \
     ROW(seam_listen,             OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OPEN, OPEN) \
     ROW(seam_mutex_init,         OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
@@ -61,6 +71,7 @@
     ROW(seam_runtime_default,    OK  , OK  , OK  , OK  , OK  , OK  , OK  , SHUT, DEAD, DEAD) \
     ROW(seam_runtime_fd,         E_OK, E_OK, E_OK, E_OK, E_OK, E_OK, E_SHUT, INVA, OPEN, OPEN) \
     ROW(seam_runtime_free,       OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
+    ROW(seam_runtime_jobs,       OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
     ROW(seam_runtime_new,        OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , DEAD, DEAD) \
     ROW(seam_runtime_poll,       E_DLCK, E_OK, E_OK, E_BUSY, E_DLCK, E_DLCK, E_SHUT, INVA, E_DEAD, E_DEAD) \
     ROW(seam_runtime_root,       OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
@@ -77,6 +88,7 @@
     ROW(seam_shutdown,           OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
     ROW(seam_sleep,              OK  , OK  , OK  , OK  , OK  , CANC, OK  , OK  , DEAD, DEAD) \
     ROW(seam_spawn,              OK  , OK  , OK  , OK  , OK  , OK  , SHUT, SHUT, DEAD, DEAD) \
+    ROW(seam_stop_report_print,  OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
     ROW(seam_task_name,          OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OPEN) \
     ROW(seam_write,              OK  , OK  , OK  , OK  , OK  , CANC, OK  , OK  , DEAD, DEAD) \
     ROW(seam_yield,              OK  , OK  , OK  , OK  , OK  , CANC, OK  , OK  , DEAD, DEAD)

@@ -41,10 +41,14 @@ void things_init(struct things *things, seam_runtime *runtime)
 {
     *things = (struct things){.runtime = runtime, .semaphore = SEAM_SEMAPHORE_INIT(1)};
     CHECK_OK(seam_runtime_new(&flavour, &things->spare));
-    CHECK_OK(seam_runtime_stop(things->spare, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(things->spare, NULL, SEAM_FOREVER));
     CHECK_OK(seam_chan_new(sizeof(int), 2, &things->chan));
     CHECK_OK(seam_chan_send(things->chan, &things->got, SEAM_NOW));
     init_sockets(things);
+    const struct seam_bridge_options view = {.name = "view", .runtime = runtime};
+    CHECK_OK(seam_bridge_new(&view, &things->bridge));
+    CHECK_OK(seam_bridge_new(&view, &things->closed));
+    CHECK_OK(seam_bridge_close(things->closed, NULL, SEAM_FOREVER));
     CHECK_OK(
             seam_spawn(seam_runtime_root(runtime), set_event, &things->event, NULL, &things->task));
     CHECK_OK(seam_call(runtime, wait_for_event, &things->event, NULL, SEAM_FOREVER));
@@ -55,13 +59,21 @@ static void close_if_open(int fd)
     if (fd >= 0) CHECK_OK(seam_close(fd));
 }
 
+static void close_bridge(seam_bridge *bridge)
+{
+    CHECK_OK(seam_bridge_close(bridge, NULL, SEAM_FOREVER));
+    seam_bridge_free(bridge);
+}
+
 void things_fini(struct things *things)
 {
     seam_runtime_free(things->spare);
     if (things->made != NULL) {
-        CHECK_OK(seam_runtime_stop(things->made, SEAM_FOREVER));
+        CHECK_OK(seam_runtime_stop(things->made, NULL, SEAM_FOREVER));
         seam_runtime_free(things->made);
     }
+    close_bridge(things->bridge);
+    close_bridge(things->closed);
     seam_chan_free(things->chan);
     close_if_open(things->pair[0]);
     close_if_open(things->pair[1]);

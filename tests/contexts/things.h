@@ -13,6 +13,8 @@ struct things {
     seam_runtime *runtime; /* what the calls are about */
     seam_runtime *spare;   /* has been stopped; to be freed */
     seam_runtime *made;    /* by the call; or NULL */
+    seam_bridge *bridge;   /* a view of runtime */
+    seam_bridge *closed;   /* likewise, closed; the call may reopen or free it */
     bool in_task;
     bool has_scope;
     bool has_shield;

@@ -31,7 +31,7 @@ static seam_runtime *embedded(void)
 
 static void stop(seam_runtime *runtime)
 {
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     CHECK_ERR(seam_runtime_fd(runtime), ESHUTDOWN);
     CHECK_ERR(seam_runtime_poll(runtime), ESHUTDOWN);
     seam_runtime_free(runtime);

@@ -13,6 +13,7 @@
 #include "seam.h"
 
 #include "check/check.h"
+#include "io/fd.h"
 
 /* Longer than anything takes that goes right. */
 static inline int64_t in_time(void)
@@ -23,6 +24,24 @@ static inline int64_t in_time(void)
 static inline int64_t soon(void)
 {
     return seam_after(20 * SEAM_MILLISECOND);
+}
+
+/* Until so many wait for something to read from fd. */
+static inline SEAM_SUSPENDS void await_readers(int fd, int count)
+{
+    struct sm_fd_use use;
+    CHECK_OK(sm_fd_get(fd, &use));
+    for (int waiting = -1; waiting < count;) {
+        if (waiting >= 0) CHECK_OK(seam_sleep(seam_after(SEAM_MILLISECOND)));
+        waiting = 0;
+        sm_lock(&use.entry->lock);
+        struct sm_list *readers = &use.entry->readers;
+        for (struct sm_list *link = readers->next; link != NULL && link != readers;
+                link = link->next) {
+            waiting++;
+        }
+        sm_unlock(&use.entry->lock);
+    }
 }
 
 static const struct seam_options flavours[] = {

@@ -665,13 +665,13 @@ TEST(a_descriptor_that_a_stopped_runtime_watched_is_watched_by_the_next)
         CHECK_OK(seam_scope_begin(&scope, second, SEAM_FOREVER));
         CHECK_OK(seam_spawn(&scope, read_once, &reading, NULL, &task));
         CHECK_OK(seam_call(second, read_briefly, &fds[1], NULL, SEAM_FOREVER)); /* it waits now */
-        CHECK_OK(seam_runtime_stop(first, SEAM_FOREVER));
+        CHECK_OK(seam_runtime_stop(first, NULL, SEAM_FOREVER));
         seam_runtime_free(first);
         CHECK_EQ(write(fds[1], "data", 4), 4);
         CHECK_OK(seam_scope_end(&scope));
         CHECK_EQ(reading.got, 4);
         close_both(fds);
-        CHECK_OK(seam_runtime_stop(second, SEAM_FOREVER));
+        CHECK_OK(seam_runtime_stop(second, NULL, SEAM_FOREVER));
         seam_runtime_free(second);
     }
 }
@@ -695,9 +695,9 @@ TEST(a_descriptor_that_nobody_watches_just_now_is_watched_by_whoever_waits)
     CHECK_OK(seam_scope_end(&scope));
     CHECK_EQ(reading.got, 4);
     close_both(fds);
-    CHECK_OK(seam_runtime_stop(other, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(other, NULL, SEAM_FOREVER));
     seam_runtime_free(other);
-    CHECK_OK(seam_runtime_stop(undriven, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(undriven, NULL, SEAM_FOREVER));
     seam_runtime_free(undriven);
 }
 

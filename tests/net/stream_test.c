@@ -92,7 +92,7 @@ static SEAM_SUSPENDS int transfer_mixed(void *arg)
 
     CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
     CHECK_OK(seam_spawn(&scope, write_stamped, &made.server, NULL, NULL));
-    CHECK_OK(seam_block(read_stamped, &made.client, NULL, in_time()));
+    CHECK_OK(seam_block(NULL, read_stamped, &made.client, NULL, in_time()));
     CHECK_OK(seam_scope_end(&scope));
     close_connection(&made);
     return 0;
@@ -174,7 +174,7 @@ static SEAM_SUSPENDS int reset(void *arg)
     struct seam_scope scope;
     CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
     CHECK_OK(seam_spawn(&scope, read_once, &reading, NULL, NULL));
-    CHECK_OK(seam_sleep(soon()));
+    await_readers(made.server, 1);
     struct linger hard = {.l_onoff = 1};
     CHECK_OK(setsockopt(made.client, SOL_SOCKET, SO_LINGER, &hard, sizeof hard));
     CHECK_OK(seam_close(made.client));
@@ -206,7 +206,7 @@ static SEAM_SUSPENDS int close_under_waiters(void *arg)
     CHECK_OK(seam_spawn(&scope, read_once, &readings[1], NULL, NULL));
     pthread_t thread;
     CHECK_EQ(pthread_create(&thread, NULL, read_in_thread, &readings[2]), 0);
-    CHECK_OK(seam_sleep(soon())); /* all of them wait */
+    await_readers(fds[0], 3);
     CHECK_OK(releases ? seam_release(fds[0]) : seam_close(fds[0]));
     CHECK_OK(seam_scope_end(&scope));
     CHECK_EQ(pthread_join(thread, NULL), 0);
@@ -367,7 +367,7 @@ static SEAM_SUSPENDS int go_on_meanwhile(void *unused)
     CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
     /* NOLINTNEXTLINE(performance-no-int-to-ptr): a number that needs no memory of its own */
     CHECK_OK(seam_spawn(&scope, serve, (void *)(intptr_t)fds[0], NULL, NULL));
-    CHECK_OK(seam_sleep(soon()));
+    await_readers(fds[0], 1);
     CHECK_OK(seam_spawn(&scope, block_the_worker, &stuck[0], NULL, NULL));
     CHECK_EQ(write(fds[1], "hello", 5), 5); /* ready when the worker is blocked */
     char buf[8];

@@ -61,7 +61,7 @@ static int use_everything(void *arg)
     for (int i = 0; i < 1000; i++) {
         CHECK_OK(seam_spawn(&scope, nothing, NULL, NULL, NULL));
     }
-    CHECK_OK(seam_block(nothing, NULL, NULL, SEAM_FOREVER));
+    CHECK_OK(seam_block(NULL, nothing, NULL, NULL, SEAM_FOREVER));
     CHECK_OK(seam_sleep(seam_after(SEAM_MILLISECOND)));
     (void)arg;
     return seam_scope_end(&scope);

@@ -51,10 +51,10 @@ static void start_and_stop(const struct seam_options *options, int rounds)
         }
         if (roll(&dice, 2) == 0) (void)usleep(roll(&dice, 300));
         if (roll(&dice, 4) == 0) {
-            int r = seam_runtime_stop(work.runtime, seam_after(roll(&dice, 100) * 1000));
+            int r = seam_runtime_stop(work.runtime, NULL, seam_after(roll(&dice, 100) * 1000));
             CHECK(r == 0 || r == -ETIMEDOUT);
         }
-        CHECK_OK(seam_runtime_stop(work.runtime, SEAM_FOREVER));
+        CHECK_OK(seam_runtime_stop(work.runtime, NULL, SEAM_FOREVER));
         struct seam_runtime_stats stats;
         seam_runtime_stats_read(work.runtime, &stats);
         CHECK_EQ(stats.tasks_live, 0);
@@ -189,7 +189,7 @@ TEST(scopes_that_begin_while_the_runtime_stops_are_waited_for_or_refused)
             }
         }
         if (roll(&dice, 2) == 0) (void)usleep(roll(&dice, 100));
-        CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+        CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
         for (int i = 0; i < 3; i++) {
             CHECK_EQ(pthread_join(threads[i], NULL), 0);
         }
@@ -211,7 +211,7 @@ static void *read_figures(void *arg)
 
 static int block_once(void *arg)
 {
-    return seam_block(nothing, arg, NULL, SEAM_FOREVER);
+    return seam_block(NULL, nothing, arg, NULL, SEAM_FOREVER);
 }
 
 TEST(figures_may_be_read_while_a_runtime_stops)
@@ -223,7 +223,7 @@ TEST(figures_may_be_read_while_a_runtime_stops)
         for (int i = 0; i < 4; i++) {
             CHECK_OK(seam_call(door.runtime, block_once, NULL, NULL, SEAM_FOREVER));
         }
-        CHECK_OK(seam_runtime_stop(door.runtime, SEAM_FOREVER));
+        CHECK_OK(seam_runtime_stop(door.runtime, NULL, SEAM_FOREVER));
         atomic_store(&door.is_open, true);
         CHECK_EQ(pthread_join(reader, NULL), 0);
         seam_runtime_free(door.runtime);

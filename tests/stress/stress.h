@@ -54,7 +54,7 @@ static inline seam_runtime *start_runtime(uint32_t workers, enum seam_steal stea
 
 static inline void stop_runtime(seam_runtime *runtime)
 {
-    CHECK_OK(seam_runtime_stop(runtime, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
 }
 

@@ -42,7 +42,7 @@ SEAM_SUSPENDS int file_open(struct file *file, int root_fd, const char *path, bo
     int fd = root_open_below(root_fd, path, OPEN_FLAGS, opening.how | ROOT_CACHED_ONLY);
     if (fd == -EAGAIN) {
         int result = 0;
-        int r = seam_block(open_on_pool, &opening, &result, SEAM_FOREVER);
+        int r = seam_block(NULL, open_on_pool, &opening, &result, SEAM_FOREVER);
         if (r == 0) r = result;
         if (r < 0) return r;
         fd = opening.fd;
@@ -90,7 +90,7 @@ SEAM_SUSPENDS ssize_t file_read(struct file *file, void *buf, size_t bytes)
 
     struct reading reading = {.file = file, .buf = buf, .bytes = bytes};
     int result = 0;
-    int r = seam_block(read_on_pool, &reading, &result, SEAM_FOREVER);
+    int r = seam_block(NULL, read_on_pool, &reading, &result, SEAM_FOREVER);
     if (r < 0) return r;
     if (result > 0) file->offset += result;
     return result;

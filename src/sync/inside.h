@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sync/inside.h - scopes and tasks for code of ours that is inside the runtime already.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "seam/attr.h"
+
+#include "task/scope.h"
+#include "task/task.h"
+
+/* The runtime that a caller means who names none: its own, or the default one, whose start may fail.
+ * Inside; never suspends. */
+int sm_scope_runtime(struct sm_thread *thread, seam_runtime **inout_runtime);
+
+/* As seam_scope_begin(), with first (may be NULL) as its first task. */
+int sm_scope_begin(struct sm_thread *thread, struct sm_scope *scope, seam_runtime *runtime,
+        int64_t deadline_ns, struct sm_task *first);
+
+/* As seam_scope_end(); the caller has opened scope last. Inside; suspends. */
+int sm_scope_end(struct sm_thread *thread, struct sm_scope *scope);
+
+/*
+ * As seam_scope_begin() and one seam_spawn(), for a scope that the caller, which is no task of
+ * runtime, ends next: so the task's header may be in its frame, too. Nothing is allocated but the
+ * task's stack. Inside; never suspends.
+ */
+int sm_scope_begin_with_task(struct sm_thread *thread, struct sm_scope *scope,
+        seam_runtime *runtime, int64_t deadline_ns, struct sm_task *task, seam_fn *fn, void *arg,
+        const char *name, const void *spawned_at);
