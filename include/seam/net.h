@@ -6,7 +6,8 @@
  * from the first use or seam_adopt() until seam_release() or seam_close(): a descriptor the runtime
  * has adopted must not be closed behind its back, or a reused number meets stale state. Descriptors
  * made by seam_listen(), seam_accept() and seam_connect() are adopted. The mode of a descriptor
- * (O_NONBLOCK) is never changed: operations are tried without blocking, and waited for.
+ * (O_NONBLOCK) is never changed: operations are tried without blocking, and waited for. A terminal
+ * is opened once more for that, where it can be, and takes a second number while it is adopted.
  *
  * Reads and writes on one descriptor may be under way at the same time, each from any number of
  * tasks and threads. No call raises SIGPIPE.

@@ -5,8 +5,12 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
 
 #include "base/auto.h"
 #include "os/os.h"
@@ -49,6 +53,42 @@ static enum sm_fd_kind kind_of_socket(int fd)
     return protocol == IPPROTO_TCP ? SM_FD_SOCKET : SM_FD_MESSAGES;
 }
 
+bool sm_fd_is_terminal(int fd)
+{
+    struct termios mode;
+    return tcgetattr(fd, &mode) == 0;
+}
+
+/* Open a terminal once more: whether a description blocks is seen by all who share it, and standard
+ * input is shared with the shell. Not the controlling end of a pseudo-terminal, of which that would
+ * make another. */
+static int open_again(int fd)
+{
+    int number = 0;
+    if (!sm_fd_is_terminal(fd) || ioctl(fd, TIOCGPTN, &number) == 0) return -ENOTTY;
+    int mode = fcntl(fd, F_GETFL);
+    if (mode < 0) return sm_neg_errno();
+
+    char path[32];
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    sm_auto_close int again = open(path, (mode & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (again < 0) return sm_neg_errno();
+    /* Not one of the first three, which mean something to everybody. */
+    int own_fd = fcntl(again, F_DUPFD_CLOEXEC, 3);
+    return own_fd < 0 ? sm_neg_errno() : own_fd;
+}
+
+/* The kind goes. Under the lock. */
+static void unset_kind(struct sm_fd *entry)
+{
+    sm_lock(&entry->trying);
+    /* relaxed: under the lock. */
+    if (sm_load_relaxed(&entry->kind) == SM_FD_TERMINAL) (void)close(entry->own_fd);
+    /* relaxed: nobody takes anything of the earlier life. */
+    sm_store_relaxed(&entry->kind, SM_FD_UNKNOWN);
+    sm_unlock(&entry->trying);
+}
+
 /* Under the lock. */
 static void set_kind(struct sm_fd *entry, enum sm_fd_kind kind)
 {
@@ -66,10 +106,15 @@ static int adopt(int fd, struct sm_fd *entry)
     enum sm_fd_kind kind = SM_FD_STREAM;
     if (S_ISSOCK(status.st_mode)) kind = kind_of_socket(fd);
     if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) kind = SM_FD_FILE;
+    sm_auto_close int own_fd = S_ISCHR(status.st_mode) ? open_again(fd) : -1;
+    if (own_fd >= 0) kind = SM_FD_TERMINAL;
 
     sm_lock(&entry->lock);
     /* relaxed: under the lock. */
-    if (sm_load_relaxed(&entry->kind) == SM_FD_UNKNOWN) set_kind(entry, kind);
+    if (sm_load_relaxed(&entry->kind) == SM_FD_UNKNOWN) {
+        entry->own_fd = sm_take_fd(own_fd);
+        set_kind(entry, kind);
+    }
     sm_unlock(&entry->lock);
     return 0;
 }
@@ -267,8 +312,7 @@ static void unwatch(struct sm_fd *entry, struct sm_list claimed[2])
 static void forget(int fd, struct sm_fd *entry, struct sm_list claimed[2])
 {
     if (entry->poller != NULL) sm_poller_remove(entry->poller, fd);
-    /* relaxed: nobody takes anything of the earlier life. */
-    sm_store_relaxed(&entry->kind, SM_FD_UNKNOWN);
+    unset_kind(entry);
     unwatch(entry, claimed);
     /* relaxed: under the lock. release: pairs with the acquire in sm_fd_get(). */
     sm_store_release(&entry->generation, sm_load_relaxed(&entry->generation) + 1);
@@ -319,7 +363,7 @@ void sm_fd_closed(int fd)
     }
     if (entry->poller != NULL) sm_poller_remove(entry->poller, fd);
     unwatch(entry, claimed);
-    sm_store_relaxed(&entry->kind, SM_FD_UNKNOWN);
+    unset_kind(entry);
     sm_unlock(&entry->lock);
     complete_waiters(claimed, TOLD);
 }

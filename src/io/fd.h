@@ -50,14 +50,17 @@ enum sm_fd_kind {
     SM_FD_SOCKET,   /* TCP: gives less than it was asked for only when it has no more */
     SM_FD_MESSAGES, /* another socket: of messages, or of bytes with descriptors or credentials
                      * among them, at which a read ends; or TCP in which a byte was urgent */
-    SM_FD_STREAM,   /* a pipe, a terminal, anything else that can be polled */
+    SM_FD_STREAM,   /* a pipe, anything else that can be polled */
+    SM_FD_TERMINAL, /* opened once more by us, nonblocking: poll() does not say how much it takes */
     SM_FD_FILE,     /* always ready */
 };
 
 struct sm_fd {
     struct sm_lock lock;
     struct sm_lock trying; /* held over poll() and the read or accept that it allows, where the mode
-                            * may be blocking: of two that poll() promised one thing, one blocks */
+                            * may be blocking: of two that poll() promised one thing, one blocks.
+                            * Also over what is done with own_fd */
+    int own_fd;            /* of a TERMINAL: our description of it; under trying */
     _Atomic(uint32_t) ready;
     _Atomic(uint32_t) generation; /* written under lock */
     _Atomic(uint32_t) kind;       /* enum sm_fd_kind; written under lock */
@@ -104,6 +107,9 @@ int sm_fd_forget(int fd);
 /* fd has been closed, after it was forgotten: a call that came in between has it adopted again, and
  * waits for what will not come. Such a one tries again. Any thread that is inside. */
 void sm_fd_closed(int fd);
+
+/* May a write to it block although poll() says that it would not, if it is of more than one byte? */
+bool sm_fd_is_terminal(int fd);
 
 /* It was adopted as a file and turns out not to be ready: its kind is found out anew. */
 void sm_fd_is_no_file(struct sm_fd *entry);

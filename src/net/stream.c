@@ -2,10 +2,12 @@
 /*
  * net/stream.c - reading and writing: try first, wait only when there is nothing.
  *
- * The descriptor's own mode is left alone. Sockets are tried with MSG_DONTWAIT; pipes and terminals
- * with RWF_NOWAIT where the kernel knows it for them, else after poll() has said yes.
+ * The descriptor's own mode is left alone. Sockets are tried with MSG_DONTWAIT; pipes with RWF_NOWAIT
+ * where the kernel knows it for them, else after poll() has said yes; terminals through a description
+ * of our own (io/fd.h), or after poll() has said yes and byte by byte where that cannot be had.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -81,12 +83,32 @@ static ssize_t write_quietly(int fd, const struct iovec *piece, int flags)
     return r < 0 ? r : n;
 }
 
-static ssize_t read_or_write(const struct transfer *transfer, size_t bytes, int flags)
+static ssize_t read_or_write(const struct transfer *transfer, int fd, size_t bytes, int flags)
 {
     struct iovec piece = {.iov_base = transfer->buf, .iov_len = bytes};
-    if (transfer->writes) return write_quietly(transfer->fd, &piece, flags);
-    ssize_t n = preadv2(transfer->fd, &piece, 1, -1, flags);
+    if (transfer->writes) return write_quietly(fd, &piece, flags);
+    ssize_t n = preadv2(fd, &piece, 1, -1, flags);
     return n < 0 ? sm_neg_errno() : n;
+}
+
+static ssize_t try_own(const struct transfer *transfer, struct sm_fd *entry)
+{
+    ssize_t n = -EINTR;
+    sm_lock(&entry->trying);
+    /* relaxed: written under the lock that we hold, too. */
+    if (sm_load_relaxed(&entry->kind) == SM_FD_TERMINAL) {
+        n = read_or_write(transfer, entry->own_fd, transfer->bytes, 0);
+    }
+    sm_unlock(&entry->trying);
+    return n;
+}
+
+/* How much a write may move that must not block, poll() having said that it would not. */
+static size_t write_max(const struct transfer *transfer)
+{
+    int mode = fcntl(transfer->fd, F_GETFL);
+    if (mode >= 0 && (mode & O_NONBLOCK) != 0) return transfer->bytes;
+    return sm_fd_is_terminal(transfer->fd) ? 1 : PIPE_ATOMIC_BYTES;
 }
 
 static ssize_t try_polled(const struct transfer *transfer)
@@ -95,13 +117,16 @@ static ssize_t try_polled(const struct transfer *transfer)
     int ready = poll_now(transfer->fd, event);
     if (ready <= 0) return ready < 0 ? ready : -EAGAIN;
     size_t bytes = transfer->bytes;
-    if (transfer->writes && bytes > PIPE_ATOMIC_BYTES) bytes = PIPE_ATOMIC_BYTES;
-    return read_or_write(transfer, bytes, 0);
+    if (transfer->writes && bytes > 1) {
+        size_t most = write_max(transfer);
+        if (bytes > most) bytes = most;
+    }
+    return read_or_write(transfer, transfer->fd, bytes, 0);
 }
 
 static ssize_t try_stream(const struct transfer *transfer, struct sm_fd *entry)
 {
-    ssize_t n = read_or_write(transfer, transfer->bytes, RWF_NOWAIT);
+    ssize_t n = read_or_write(transfer, transfer->fd, transfer->bytes, RWF_NOWAIT);
     if (n != -EOPNOTSUPP && n != -EINVAL && n != -ENOSYS) return n;
     if (transfer->writes) return try_polled(transfer);
 
@@ -115,14 +140,14 @@ static ssize_t try_stream(const struct transfer *transfer, struct sm_fd *entry)
  * with its close, and has another owner now, for whom reading without asking might block a worker. */
 static ssize_t try_file(const struct transfer *transfer, struct sm_fd *entry)
 {
-    ssize_t n = read_or_write(transfer, transfer->bytes, RWF_NOWAIT);
+    ssize_t n = read_or_write(transfer, transfer->fd, transfer->bytes, RWF_NOWAIT);
     if (n != -EAGAIN && n != -EOPNOTSUPP && n != -EINVAL && n != -ENOSYS) return n;
 
     if (poll_now(transfer->fd, transfer->writes ? SM_FD_WRITABLE : SM_FD_READABLE) == 0) {
         sm_fd_is_no_file(entry);
         return -EINTR;
     }
-    return read_or_write(transfer, transfer->bytes, 0);
+    return read_or_write(transfer, transfer->fd, transfer->bytes, 0);
 }
 
 static ssize_t try_once(const struct transfer *transfer, struct sm_fd *entry)
@@ -136,6 +161,7 @@ static ssize_t try_once(const struct transfer *transfer, struct sm_fd *entry)
         case SM_FD_MESSAGES: n = try_socket(transfer); break;
         case SM_FD_UNKNOWN:
         case SM_FD_STREAM: n = try_stream(transfer, entry); break;
+        case SM_FD_TERMINAL: n = try_own(transfer, entry); break;
         case SM_FD_FILE: n = try_file(transfer, entry); break;
         }
     }

@@ -338,6 +338,16 @@ const struct sm_stack *sm_stack_at_fault(const void *address)
     return stack->guard != SM_GUARD_CANARY ? stack : NULL;
 }
 
+const struct sm_stack *sm_stack_around(const void *address)
+{
+    const struct slab *slab = slab_of(address);
+    if (slab == NULL) return NULL;
+
+    uint32_t slot = (uint32_t)((size_t)((const char *)address - slab->base) / slab->slot_bytes);
+    /* acquire: pairs with the release in carve(), as in sm_stack_at_fault(). */
+    return slot < sm_load_acquire(&slab->carved) ? record_of(slab, slot) : NULL;
+}
+
 int sm_stack_force_guard(enum sm_guard_mode mode)
 {
     if (mode < SM_GUARD_AUTO || mode > SM_GUARD_CANARY) return -EINVAL;

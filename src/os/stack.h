@@ -116,6 +116,9 @@ const struct sm_stack *sm_stack_at_fault(const void *address);
  * mode. For tests, and for those who know that a way works badly for them. */
 int sm_stack_force_guard(enum sm_guard_mode mode);
 
+/* The stack that is in use at the address, or NULL. Any context, signal handlers too. */
+const struct sm_stack *sm_stack_around(const void *address);
+
 struct sm_stack_stats {
     enum sm_guard_mode mode; /* what the latest stack got; AUTO before the first */
     uint32_t slabs;

@@ -8,6 +8,7 @@
 
 #include "base/panic.h"
 #include "io/fd.h"
+#include "os/lockcheck.h"
 #include "sched/monitor.h"
 #include "sched/runtime.h"
 
@@ -141,6 +142,7 @@ static void give_stack(struct sm_worker *worker, struct sm_stack *stack)
 {
     struct sm_stack_cache *cache = &worker->stacks[stack->class];
     sm_stack_check(stack);
+    sm_lockcheck_end(stack);
     stack->owner = NULL;
     if (cache->free_count == CACHED_STACKS_MAX) {
         sm_stack_put(stack);
@@ -237,6 +239,8 @@ static void leave(struct sm_thread *thread, struct sm_context *from)
 
 void sm_runner_suspend(struct sm_thread *thread, sm_after_fn *after, void *arg)
 {
+    const struct sm_task *task = thread->task;
+    sm_lockcheck_leave(task->stack, task->name, task->spawned_at);
     thread->after = after;
     thread->after_arg = arg;
     leave(thread, &thread->task->context);

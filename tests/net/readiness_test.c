@@ -184,8 +184,7 @@ static SEAM_SUSPENDS int watch_screen(void *arg)
     return (int)CHECK_OK(seam_scope_end(&scope));
 }
 
-/* Through the nonblocking mode, since a terminal that may block gives no promise (net/stream.c). */
-TEST(a_long_write_to_a_terminal_goes_on_where_it_stopped)
+static void watch_screens(int mode)
 {
     struct ends ends;
     open_terminal(&ends);
@@ -193,13 +192,26 @@ TEST(a_long_write_to_a_terminal_goes_on_where_it_stopped)
     CHECK_OK(tcgetattr(ends.reads, &raw));
     cfmakeraw(&raw);
     CHECK_OK(tcsetattr(ends.reads, TCSANOW, &raw));
-    CHECK_OK(fcntl(ends.writes, F_SETFL, O_NONBLOCK));
-    CHECK_OK(fcntl(ends.reads, F_SETFL, O_NONBLOCK));
+    CHECK_OK(fcntl(ends.writes, F_SETFL, mode));
+    CHECK_OK(fcntl(ends.reads, F_SETFL, mode));
     run_in_each(watch_screen, &ends);
     struct ends other_way = {ends.writes, ends.reads};
     run_in_each(watch_screen, &other_way);
+    CHECK_EQ(fcntl(ends.writes, F_GETFL) & O_NONBLOCK, mode);
+    CHECK_EQ(fcntl(ends.reads, F_GETFL) & O_NONBLOCK, mode);
     CHECK_OK(seam_close(ends.reads));
     CHECK_OK(seam_close(ends.writes));
+}
+
+/* In both directions, and without blocking the thread that both ends are served by. */
+TEST(a_long_write_to_a_terminal_goes_on_where_it_stopped)
+{
+    watch_screens(O_NONBLOCK);
+}
+
+TEST(a_long_write_to_a_terminal_in_blocking_mode_goes_on_where_it_stopped)
+{
+    watch_screens(0);
 }
 
 /* ---- ends and errors that pass ---- */

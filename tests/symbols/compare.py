@@ -40,6 +40,8 @@ def tell(names, what):
 
 def main():
     headers, listed, exported = promised(), mapped(), dynamic(sys.argv[1], "--defined-only")
+    # A build that checks locks stands in front of these.
+    exported = {name for name in exported if not re.match("pthread_(mutex|rwlock)_", name)}
     undefined = dynamic(sys.argv[1], "--undefined-only")
     problems = tell(headers - listed, "in a public header, but not in src/seam.map")
     problems += tell(listed - headers, "in src/seam.map, but in no public header")
