@@ -31,6 +31,6 @@ struct sm_report {
 void sm_report_begin(struct sm_report *report, seam_runtime *runtime, struct seam_stop_report *out);
 void sm_report_left(struct sm_report *report);
 
-/* report is a struct sm_report; for sm_pool_end(). */
-void sm_report_abandoned_job(void *report, const struct sm_running_job *job);
+/* arg is the struct sm_report; for sm_pool_end(). */
+void sm_report_abandoned_job(void *arg, const struct sm_running_job *job);
 void sm_report_end(struct sm_report *report);
