@@ -129,10 +129,22 @@ static uint32_t add_jobs(const struct sm_report *report)
     return count;
 }
 
+/* Tasks that nobody reaches: in scopes that were opened behind a shield. */
+static void count_hidden_tasks(const struct sm_report *report)
+{
+    struct seam_stop_report *out = report->out;
+    struct seam_runtime_stats stats;
+    sm_runtime_stats_read(report->runtime, &stats);
+    if (stats.tasks_live <= out->tasks_left) return;
+    out->left_count += (uint32_t)(stats.tasks_live - out->tasks_left);
+    out->tasks_left = stats.tasks_live;
+}
+
 void sm_report_left(struct sm_report *report)
 {
     if (report->out == NULL) return;
     sm_scope_each_live(sm_runtime_root(report->runtime), add_task, report);
+    count_hidden_tasks(report);
     sm_runtime_inspect(report->runtime, look_at_task, report);
     sm_runtime_each_thread(report->runtime, look_at_thread, report);
     report->out->jobs_left = add_jobs(report);

@@ -51,10 +51,24 @@ static void answer(int signal)
             frames->count = backtrace(frames->addresses, max);
             frames->whose = question.whose != NULL ? question.whose() : NULL;
         }
-        /* release: pairs with the acquire in ask(). It carries the frames. */
+        /* release: pairs with the acquire in wait_for_answer(). It carries the frames. */
         sm_store_release(&state, is_us ? ANSWERED : ASKED);
     }
     errno = kept;
+}
+
+static bool wait_for_answer(void)
+{
+    for (int i = 0; i < YIELDS + NAPS; i++) {
+        /* acquire: pairs with the release in answer(). It carries the frames. */
+        if (sm_load_acquire(&state) == ANSWERED) return true;
+        if (i < YIELDS) {
+            (void)sched_yield();
+        } else {
+            sm_os_nap();
+        }
+    }
+    return false;
 }
 
 /* Under the lock, our handler in place. */
@@ -66,17 +80,7 @@ static bool ask(int tid, const void *(*whose)(void))
     question.whose = whose;
     /* release: pairs with the acquire in answer(). It carries the question. */
     sm_store_release(&state, ASKED);
-    if (syscall(SYS_tgkill, getpid(), tid, SIGURG) == 0) {
-        for (int i = 0; i < YIELDS + NAPS; i++) {
-            /* acquire: pairs with the release in answer(). It carries the frames. */
-            if (sm_load_acquire(&state) == ANSWERED) return true;
-            if (i < YIELDS) {
-                (void)sched_yield();
-            } else {
-                sm_os_nap();
-            }
-        }
-    }
+    if (syscall(SYS_tgkill, getpid(), tid, SIGURG) == 0 && wait_for_answer()) return true;
     uint32_t asked = ASKED;
     /* acq_rel: pairs with the CAS in answer(): it comes too late. */
     (void)sm_cas_acq_rel(&state, &asked, NOBODY);

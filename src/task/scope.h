@@ -102,11 +102,11 @@ uint64_t sm_scope_count_calls(struct sm_scope *root);
 /* Cancel scope and all below. Any thread that knows it to be open. Never suspends. */
 void sm_scope_cancel(struct sm_scope *scope);
 
-/* Call visit for every task of a runtime that has not finished: those in its root, in its guests, and
+/* Call fn for every task of a runtime that has not finished: those in its root, in its guests, and
  * in all scopes of its below. Not reached are scopes that were opened behind a shield. Under the
- * locks of the path to the task, so visit must be quick, and take no scope's lock. Any thread. */
+ * locks of the path to the task, so fn must be quick, and take no scope's lock. Any thread. */
 typedef void sm_scope_visit_fn(void *arg, struct sm_task *task);
-void sm_scope_each_live(struct sm_scope *root, sm_scope_visit_fn *visit, void *arg);
+void sm_scope_each_live(struct sm_scope *root, sm_scope_visit_fn *fn, void *arg);
 
 /* Does cancellation reach this party now? */
 static inline bool sm_party_is_cancelled(const struct sm_party *party)

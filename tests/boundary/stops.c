@@ -211,6 +211,39 @@ ON_EVERY_RUNTIME(who_is_left_beyond_the_room_of_a_report_is_counted)
     seam_runtime_free(stubborn.runtime);
 }
 
+/* Not below its parent, as far as cancellation goes. */
+TRACED int spawn_behind_a_shield(void *arg);
+TRACED int spawn_behind_a_shield(void *arg)
+{
+    struct stubborn *stubborn = arg;
+    struct seam_shield shield;
+    struct seam_scope scope;
+    seam_shield_begin(&shield);
+    CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
+    CHECK_OK(seam_spawn(&scope, ignore_the_end, stubborn, NULL, NULL));
+    CHECK_OK(seam_scope_end(&scope));
+    seam_shield_end(&shield);
+    return 0;
+}
+
+ON_EVERY_RUNTIME(who_is_left_behind_a_shield_is_counted)
+{
+    struct stubborn stubborn = {};
+    struct caller caller = {new_runtime(options), spawn_behind_a_shield, &stubborn, 0};
+    begin_call(&caller);
+    CHECK_OK(seam_event_wait(&stubborn.runs, SEAM_FOREVER));
+    struct seam_stop_report report;
+    CHECK_ERR(seam_runtime_stop(caller.runtime, &report, SEAM_NOW), EAGAIN);
+    CHECK_EQ(report.tasks_left, 2);
+    CHECK_EQ(report.left_count, 2);
+    CHECK_EQ(report.listed_count, 1);
+    CHECK(stands_in(find_left(&report, "call"), spawn_behind_a_shield));
+    (void)let_go(&stubborn);
+    CHECK_OK(seam_runtime_stop(caller.runtime, NULL, SEAM_FOREVER));
+    end_call(&caller);
+    seam_runtime_free(caller.runtime);
+}
+
 /* ---- i, i2: a blocking job that runs ---- */
 
 struct job {

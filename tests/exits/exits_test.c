@@ -6,6 +6,7 @@
  * single function returns in exit() and in a forked child is in tests/contexts.
  */
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -357,6 +358,31 @@ static void fork_everywhere(void)
 TEST(a_child_forked_in_a_task_a_job_or_a_thread_may_call_exit_and_exec)
 {
     check_ends_with_code(fork_everywhere);
+}
+
+static int return_as_child(void *arg)
+{
+    (void)arg;
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) return 0;
+    int status = 0;
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFSIGNALED(status));
+    CHECK_EQ(WTERMSIG(status), SIGABRT);
+    return 0;
+}
+
+static void return_as_child_of_each(void)
+{
+    seam_runtime *runtime = busy_runtime();
+    CHECK_OK(seam_call(runtime, return_as_child, NULL, NULL, SEAM_FOREVER));
+    _exit(CODE);
+}
+
+TEST(a_task_that_returns_in_a_forked_child_stops_the_child)
+{
+    check_ends_with_code(return_as_child_of_each);
 }
 
 /* ---- threads that end ---- */
