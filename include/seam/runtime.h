@@ -46,16 +46,17 @@ struct seam_options {
 
 /** What a runtime has done so far. Counters are exact once the runtime is idle. */
 struct seam_runtime_stats {
-    uint32_t workers;        /* roles that run tasks */
-    uint32_t threads;        /* threads that belong to the runtime, without the pool's */
-    uint32_t blockers;       /* threads of the blocking pool */
-    uint64_t tasks_spawned;  /* since the start */
-    uint64_t tasks_live;     /* not finished yet */
-    uint64_t switches;       /* times a worker switched to a task */
-    uint64_t steals;         /* tasks taken from another worker */
-    uint64_t handovers;      /* roles taken from a blocked thread and given to another */
-    uint64_t polls;          /* times a worker asked the kernel for events */
-    uint64_t parks;          /* times a worker went to sleep in the kernel */
+    uint32_t workers;       /* roles that run tasks */
+    uint32_t threads;       /* threads that belong to the runtime, without the pool's */
+    uint32_t blockers;      /* threads of the blocking pool */
+    uint64_t tasks_spawned; /* since the start */
+    uint64_t tasks_live;    /* not finished yet */
+    uint64_t switches;      /* times a worker switched to a task */
+    uint64_t steals;        /* tasks taken from another worker */
+    uint64_t handovers;     /* roles taken from a blocked thread and given to another */
+    uint64_t threads_lost; /* threads that a task has ended, each with a stack that is not reused */
+    uint64_t polls;        /* times a worker asked the kernel for events */
+    uint64_t parks;        /* times a worker went to sleep in the kernel */
     uint64_t stacks_mapped;  /* stacks carved in the whole process */
     const char *stack_guard; /* "madvise", "mprotect" or "canary", for the whole process */
     const char *poller;      /* "epoll" */

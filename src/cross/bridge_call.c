@@ -39,11 +39,28 @@ static struct sm_thread *enter_as_callee(void)
     return thread;
 }
 
+/* The call's own task was ended with its thread, in place: it leaves all the same. */
+SEAM_SUSPENDS static void lose(struct sm_scope *scope)
+{
+    struct sm_call *call = scope->call;
+    (void)enter_as_callee();
+    sm_lock(&call->lock);
+    call->scope = NULL;
+    sm_unlock(&call->lock);
+    sm_leave();
+    (void)seam_scope_cancel((struct seam_scope *)scope);
+    (void)seam_scope_end((struct seam_scope *)scope);
+    sm_bridge_leave(call, -EPIPE);
+}
+
 static bool begin(struct sm_call *call)
 {
-    struct sm_scope *scope = sm_thread_party(enter_as_callee())->scope;
+    struct sm_party *party = sm_thread_party(enter_as_callee());
+    struct sm_scope *scope = party->scope;
     sm_assert(!scope->is_root); /* it is the call's own */
     scope->call = call;
+    /* Otherwise the caller waits for another, and learns from it. */
+    if (scope->owner == party && scope->lost == NULL) scope->lost = lose;
     sm_lock(&call->lock);
     bool may_run = !call->is_cancelled;
     call->has_begun = may_run;
@@ -130,8 +147,9 @@ static void give_up(void *arg, int result)
     free(owned);
 }
 
-/* 0 with a call that has come in; after an error everything has been given back. */
-static int new_owned(const struct sm_call *call, seam_destroy_fn *destroy, struct owned_call **out)
+/* A call that has come in; or NULL and why not, and everything has been given back. Suspends. */
+static struct owned_call *new_owned(
+        const struct sm_call *call, seam_destroy_fn *destroy, int *out_error)
 {
     struct owned_call *owned = malloc(sizeof *owned);
     int r = -ENOMEM;
@@ -141,13 +159,11 @@ static int new_owned(const struct sm_call *call, seam_destroy_fn *destroy, struc
         r = sm_bridge_come_in(&owned->call);
         owned->call.outer = NULL; /* which may end before we do */
     }
-    if (r == 0) {
-        *out = owned;
-    } else {
-        free(owned);
-        destroy(call->arg, -ECANCELED);
-    }
-    return r;
+    if (r == 0) return owned;
+    free(owned);
+    destroy(call->arg, -ECANCELED);
+    *out_error = r;
+    return NULL;
 }
 
 int seam_bridge_call_owned(seam_bridge *bridge, seam_fn *fn, void *arg, seam_destroy_fn *destroy,
@@ -155,9 +171,9 @@ int seam_bridge_call_owned(seam_bridge *bridge, seam_fn *fn, void *arg, seam_des
 {
     const struct sm_call call = {
             .bridge = bridge, .fn = fn, .arg = arg, .deadline_ns = deadline_ns};
-    struct owned_call *owned = NULL;
-    int r = new_owned(&call, destroy, &owned);
-    if (r < 0) return r;
+    int r = 0;
+    struct owned_call *owned = new_owned(&call, destroy, &r);
+    if (owned == NULL) return r;
 
     seam_runtime *runtime = owned->call.runtime;
     r = seam_call_owned(runtime, serve, owned, give_up, NULL, patience(deadline_ns));

@@ -122,11 +122,10 @@ int sm_owned_check(int64_t deadline_ns)
     return sm_wait_refused(deadline_ns);
 }
 
-void sm_owned_run(struct sm_owned *owned, seam_runtime *runtime)
+/* As end(), but the client may have gone before us: then all is ours to end. */
+static void end_owned(struct sm_owned *owned, int result)
 {
     struct sm_service *service = &owned->service;
-    /* As sm_service_run(), but the client may have gone before us: then all is ours to end. */
-    int result = begin(service, runtime) ? service->fn(service->arg) : -ECANCELED;
     sm_lock(&service->lock);
     bool is_abandoned = owned->is_abandoned;
     owned->is_served = true;
@@ -134,6 +133,24 @@ void sm_owned_run(struct sm_owned *owned, seam_runtime *runtime)
     if (is_abandoned) owned->destroy(service->arg, result);
     end(service, result);
     if (is_abandoned) free(owned);
+}
+
+/* fn's thread was ended under it; sched/lost.h. */
+static void lose_owned(struct sm_scope *scope)
+{
+    struct seam_scope *public_scope = (struct seam_scope *)(void *)scope;
+    end_owned(sm_container_of(public_scope, struct sm_owned, service.scope), -EPIPE);
+}
+
+void sm_owned_run(struct sm_owned *owned, seam_runtime *runtime)
+{
+    struct sm_service *service = &owned->service;
+    int result = -ECANCELED;
+    if (begin(service, runtime)) {
+        sm_scope_of(&service->scope)->lost = lose_owned;
+        result = service->fn(service->arg);
+    }
+    end_owned(owned, result);
 }
 
 int sm_owned_wait(

@@ -73,7 +73,7 @@ static void hand_over(struct sm_worker *worker, struct sm_thread *holder)
 
 static void watch(struct sm_worker *worker, struct sighting *seen, int64_t now_ns)
 {
-    /* acquire: pairs with the release in thread_main() and sm_runtime_give_role(). It carries the
+    /* acquire: pairs with the release in serve() and sm_runtime_give_role(). It carries the
      * thread's record, which is never unmapped; whether it still holds the role, the CAS decides. */
     struct sm_thread *holder = sm_load_acquire(&worker->role.holder);
     bool is_outside = holder != NULL && holder != SM_ROLE_CONTESTED

@@ -11,6 +11,7 @@
 #include "base/panic.h"
 #include "io/fd.h"
 #include "os/overflow.h"
+#include "sched/lost.h"
 #include "sched/monitor.h"
 #include "task/wait.h"
 
@@ -58,19 +59,15 @@ static void name_worker_thread(const struct seam_runtime *runtime, uint32_t inde
     sm_os_thread_name(length < (int)sizeof runtime->name ? name : runtime->name);
 }
 
-static void *thread_main(void *arg)
+/* Hold roles until the runtime ends; worker's first. */
+static void serve(struct seam_runtime *runtime, struct sm_worker *worker)
 {
-    struct start start = *(struct start *)arg;
-    free(arg);
-    struct seam_runtime *runtime = start.runtime;
-    name_worker_thread(runtime, start.worker->index);
-
     struct sm_thread *thread = sm_thread_self();
     sm_thread_prepare_to_run(thread);
     sm_store_relaxed(&thread->inside, 1); /* relaxed: nobody knows us before we hold a role */
-    thread->role = &start.worker->role;
+    thread->role = &worker->role;
     /* release: pairs with the acquire in sm_enter_slow() and the CAS in sm_role_take(). */
-    sm_store_release(&start.worker->role.holder, thread);
+    sm_store_release(&worker->role.holder, thread);
     bool has_role = true;
     while (has_role && sm_worker_run(thread, NULL) == SM_WORKER_LOST) {
         sm_clock_idle();
@@ -79,6 +76,20 @@ static void *thread_main(void *arg)
     }
     if (has_role) sm_clock_idle();
     if (thread->role != NULL) sm_worker_let_go(sm_worker_of(thread), thread);
+}
+
+static void *thread_main(void *arg)
+{
+    struct start start = *(struct start *)arg;
+    free(arg);
+    struct seam_runtime *runtime = start.runtime;
+    name_worker_thread(runtime, start.worker->index);
+
+    /* A cancellation would strike in the runtime's own system calls. */
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    pthread_cleanup_push(sm_thread_lost, runtime);
+    serve(runtime, start.worker);
+    pthread_cleanup_pop(0);
     return NULL;
 }
 
@@ -121,6 +132,19 @@ bool sm_runtime_give_role(struct seam_runtime *runtime, struct sm_worker *worker
     sm_clock_busy();
     signal_spare(spare, SM_SIGNAL_ROLE);
     return true;
+}
+
+void sm_runtime_forget_this_thread(struct seam_runtime *runtime)
+{
+    sm_lock(&runtime->lock);
+    uint32_t i = 0;
+    while (!pthread_equal(runtime->threads[i], pthread_self())) {
+        i++;
+        sm_assert(i < runtime->thread_count);
+    }
+    runtime->threads[i] = runtime->threads[--runtime->thread_count];
+    sm_unlock(&runtime->lock);
+    (void)pthread_detach(pthread_self());
 }
 
 /* ---- construction ---- */
@@ -307,6 +331,7 @@ void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_sta
             .workers = runtime->worker_count,
             .tasks_spawned = sm_load_relaxed(&runtime->spawned_outside),
             .handovers = sm_load_relaxed(&runtime->handovers),
+            .threads_lost = sm_load_relaxed(&runtime->threads_lost),
             .stack_guard = guards[stacks.mode],
             .poller = "epoll",
     };

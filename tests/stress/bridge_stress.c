@@ -87,8 +87,7 @@ static void call_once_owned(struct site *site, struct dice *dice)
     struct seam_reply reply;
     int64_t deadline_ns = roll_deadline(dice, 200);
     (void)atomic_fetch_add(&site->busy, 1);
-    int r = seam_bridge_call_owned(
-            site->bridge, work, request, put_down, &reply, deadline_ns);
+    int r = seam_bridge_call_owned(site->bridge, work, request, put_down, &reply, deadline_ns);
     if (r < 0) {
         check_error(r, deadline_ns);
         return;
