@@ -80,8 +80,7 @@ ON_BRIDGES_WITH_WORKERS(what_a_lost_call_has_said_arrives)
     door_open(&door, kind, 1);
     struct seam_reply reply;
     char why[] = "a reason";
-    CHECK_ERR(seam_bridge_call(
-                      door.bridge, say_why_and_end_the_thread, why, &reply, SEAM_FOREVER),
+    CHECK_ERR(seam_bridge_call(door.bridge, say_why_and_end_the_thread, why, &reply, SEAM_FOREVER),
             EPIPE);
     CHECK_EQ(strcmp(reply.message, "for a reason"), 0);
     door_close(&door);
@@ -147,8 +146,8 @@ ON_BRIDGES_WITH_WORKERS(the_clean_up_handlers_of_a_lost_call_run)
     struct door door;
     door_open(&door, kind, 1);
     bool is_cleaned = false;
-    CHECK_ERR(seam_bridge_call(
-                      door.bridge, end_the_thread_cleanly, &is_cleaned, NULL, SEAM_FOREVER),
+    CHECK_ERR(
+            seam_bridge_call(door.bridge, end_the_thread_cleanly, &is_cleaned, NULL, SEAM_FOREVER),
             EPIPE);
     CHECK(is_cleaned);
     check_serves(door.bridge);
@@ -259,7 +258,8 @@ ON_WORKERS(a_thread_without_its_role_may_be_ended_too)
 {
     check_threads_can_be_ended();
     seam_runtime *runtime = new_runtime(options);
-    for (int i = 0; i < 5; i++) CHECK_EQ(lose_a_spare(runtime), -EPIPE);
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(lose_a_spare(runtime), -EPIPE);
     end_runtime(runtime);
 }
 
