@@ -234,9 +234,10 @@ int seam_fail(int code, const char *format, ...)
 
 static enum seam_bridge_caller kind_of(struct sm_thread *thread, const seam_runtime *runtime)
 {
-    if (thread->task == NULL)
-        return thread->pool_of != NULL ? SEAM_CALLER_POOL : SEAM_CALLER_THREAD;
-    return sm_runtime_current(thread) == runtime ? SEAM_CALLER_TASK : SEAM_CALLER_OTHER_TASK;
+    if (thread->task != NULL) {
+        return sm_runtime_current(thread) == runtime ? SEAM_CALLER_TASK : SEAM_CALLER_OTHER_TASK;
+    }
+    return thread->pool_of != NULL ? SEAM_CALLER_POOL : SEAM_CALLER_THREAD;
 }
 
 static bool is_inside(const struct sm_call *call, const seam_bridge *bridge)

@@ -58,9 +58,9 @@ static void prepare_burial(struct sm_task *task)
     task->party.shield_depth = 0;
 }
 
-void sm_thread_lost(void *arg)
+void sm_thread_lost(void *runtime_of_thread)
 {
-    struct seam_runtime *runtime = arg;
+    struct seam_runtime *runtime = runtime_of_thread;
     struct sm_thread *thread = sm_thread_self();
     struct sm_task *task = thread->task;
     if (task == NULL || thread->native != &thread->own

@@ -21,7 +21,5 @@
  */
 #pragma once
 
-struct seam_runtime;
-
-/* A thread of runtime is being ended by pthread_exit(); a clean-up handler, on its own stack. */
-void sm_thread_lost(void *runtime);
+/* A thread of a runtime is being ended by pthread_exit(); its clean-up handler, on its own stack. */
+void sm_thread_lost(void *runtime_of_thread);

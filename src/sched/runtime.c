@@ -78,6 +78,7 @@ static void serve(struct seam_runtime *runtime, struct sm_worker *worker)
     if (thread->role != NULL) sm_worker_let_go(sm_worker_of(thread), thread);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): pthread_cleanup_push() nests three blocks */
 static void *thread_main(void *arg)
 {
     struct start start = *(struct start *)arg;
