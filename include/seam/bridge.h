@@ -97,7 +97,7 @@ struct seam_bridge_stats {
     uint32_t in_flight_high;  /* the most there have been at once */
     uint32_t in_flight_max;   /* the most there may be */
     uint32_t queued;          /* callers that wait for a place */
-    int64_t oldest_ns;        /* age of the oldest call inside; 0: there is none */
+    int64_t oldest_ns;        /* age of the oldest call inside, to a few ms; 0: there is none */
     int64_t oldest_queued_ns; /* how long the first caller in line has waited; 0: nobody does */
     uint64_t reserved[6];
     struct seam_bridge_caller_stats by_caller[SEAM_CALLER_KINDS];

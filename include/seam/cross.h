@@ -33,7 +33,8 @@ typedef void seam_destroy_fn(void *arg, int result);
  * @runtime:     where to run it; NULL: the calling task's own runtime, or the default one
  * @fn:          what to run
  * @arg:         passed to @fn; borrowed until the call returns
- * @out_result:  receives what @fn returned; may be NULL; untouched on error
+ * @out_result:  receives what @fn returned, or -EPIPE if it ended its thread instead; may be NULL;
+ *               untouched on error
  * @deadline_ns: when @fn is cancelled
  *
  * From a task of @runtime itself, @fn runs at once, in the caller, inside a scope of its own. From

@@ -102,8 +102,9 @@ struct seam_runtime_stats {
     uint64_t blocked;        /* incidents: a task blocked its thread while work waited */
     uint64_t busy;           /* incidents: a task computed on and on while work waited */
     uint64_t without_thread; /* incidents: no thread was to be had; tried again later */
-    uint64_t polls;          /* times a worker asked the kernel for events */
-    uint64_t parks;          /* times a worker went to sleep in the kernel */
+    uint64_t threads_lost; /* threads that a task has ended, each with a stack that is not reused */
+    uint64_t polls;        /* times a worker asked the kernel for events */
+    uint64_t parks;        /* times a worker went to sleep in the kernel */
     uint64_t stacks_mapped;  /* stacks carved in the whole process */
     const char *stack_guard; /* "madvise", "mprotect" or "canary", for the whole process */
     const char *poller;      /* "epoll" */

@@ -18,6 +18,7 @@
 
 #if SM_ASAN
 
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 
 struct sm_fiber {
@@ -80,6 +81,18 @@ static inline void sm_fiber_arrive(struct sm_fiber *from)
 }
 
 #endif
+
+/* The thread has left one stack for another by a jump, which nobody has announced. */
+static inline void sm_fiber_jumped(struct sm_fiber *from, struct sm_fiber *to)
+{
+    sm_fiber_leave(from, to);
+    sm_fiber_arrive(to);
+#if SM_ASAN
+    /* The frames that were jumped over have left their red zones behind. */
+    char *here = __builtin_frame_address(0);
+    __asan_unpoison_memory_region(to->stack_low, (size_t)(here - (const char *)to->stack_low));
+#endif
+}
 
 /* A stack that nobody runs on is about to be run on from its top; it may have served before. */
 void sm_fiber_init(struct sm_fiber *fiber, void *stack_low, size_t stack_bytes);

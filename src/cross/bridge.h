@@ -66,9 +66,10 @@ struct sm_call {
     seam_fn *fn;
     void *arg;
     int64_t deadline_ns;
-    int64_t came_ns;
+    int64_t came_ns;     /* if not is_timed: give or take a tick of the kernel's */
     struct sm_list link; /* bridge->calls; under the bridge's lock */
     uint8_t caller;      /* enum seam_bridge_caller */
+    bool is_timed;       /* how long it takes is counted */
     bool is_inside; /* its caller is in a call of the same bridge: it has no place of its own */
 
     struct sm_lock lock; /* what follows, until the call's end is known */

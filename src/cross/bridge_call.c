@@ -33,11 +33,28 @@ static struct sm_thread *enter_as_callee(void)
     return thread;
 }
 
+/* The call's own task was ended with its thread, in place: it leaves all the same. */
+SEAM_SUSPENDS static void lose(struct sm_scope *scope)
+{
+    struct sm_call *call = scope->call;
+    (void)enter_as_callee();
+    sm_lock(&call->lock);
+    call->scope = NULL;
+    sm_unlock(&call->lock);
+    sm_leave();
+    (void)seam_scope_cancel((struct seam_scope *)scope);
+    (void)seam_scope_end((struct seam_scope *)scope);
+    sm_bridge_leave(call, -EPIPE);
+}
+
 static bool begin(struct sm_call *call)
 {
-    struct sm_scope *scope = sm_thread_party(enter_as_callee())->scope;
+    struct sm_party *party = sm_thread_party(enter_as_callee());
+    struct sm_scope *scope = party->scope;
     sm_assert(!scope->is_root); /* it is the call's own */
     scope->call = call;
+    /* Otherwise the caller waits for another, and learns from it. */
+    if (scope->owner == party && scope->lost == NULL) scope->lost = lose;
     sm_lock(&call->lock);
     bool may_run = !call->is_cancelled;
     call->has_begun = may_run;
@@ -74,6 +91,26 @@ static int serve(void *arg)
 
 /* ---- on the side of the caller ---- */
 
+/* Field by field, since clearing all of it would be a tenth of a call in place. The others are set by
+ * sm_bridge_come_in(). */
+static void init(
+        struct sm_call *call, seam_bridge *bridge, seam_fn *fn, void *arg, int64_t deadline_ns)
+{
+    call->bridge = bridge;
+    call->runtime = NULL;
+    call->fn = fn;
+    call->arg = arg;
+    call->deadline_ns = deadline_ns;
+    call->link = (struct sm_list){};
+    call->lock = (struct sm_lock){};
+    call->is_cancelled = false;
+    call->has_begun = false;
+    call->has_ended = false;
+    call->scope = NULL;
+    call->reply = NULL;
+    call->result = 0;
+}
+
 static int64_t patience(int64_t deadline_ns)
 {
     return deadline_ns <= SEAM_NOW ? SEAM_FOREVER : deadline_ns;
@@ -95,13 +132,9 @@ static int settle(const struct sm_call *call, int r)
 int seam_bridge_call(seam_bridge *bridge, seam_fn *fn, void *arg, struct seam_reply *out_reply,
         int64_t deadline_ns)
 {
-    struct sm_call call = {
-            .bridge = bridge,
-            .fn = fn,
-            .arg = arg,
-            .deadline_ns = deadline_ns,
-            .reply = out_reply,
-    };
+    struct sm_call call;
+    init(&call, bridge, fn, arg, deadline_ns);
+    call.reply = out_reply;
     int r = sm_bridge_come_in(&call);
     if (r < 0) return r;
     r = settle(&call, seam_call(call.runtime, serve, &call, NULL, patience(deadline_ns)));
@@ -124,33 +157,29 @@ static void give_up(void *arg, int result)
     free(owned);
 }
 
-/* 0 with a call that has come in; after an error everything has been given back. */
-static int new_owned(const struct sm_call *call, seam_destroy_fn *destroy, struct owned_call **out)
+/* Have it come in; on error everything has been given back. Suspends. */
+static int come_in_owned(struct owned_call *owned)
 {
-    struct owned_call *owned = malloc(sizeof *owned);
-    int r = -ENOMEM;
-    if (owned != NULL) {
-        *owned = (struct owned_call){.call = *call, .destroy = destroy};
-        owned->call.reply = &owned->reply;
-        r = sm_bridge_come_in(&owned->call);
-        owned->call.outer = NULL; /* which may end before we do */
-    }
-    if (r == 0) {
-        *out = owned;
-    } else {
-        free(owned);
-        destroy(call->arg, -ECANCELED);
-    }
+    owned->call.reply = &owned->reply;
+    int r = sm_bridge_come_in(&owned->call);
+    owned->call.outer = NULL; /* which may end before we do */
+    if (r == 0) return 0;
+    owned->destroy(owned->call.arg, -ECANCELED);
+    free(owned);
     return r;
 }
 
 int seam_bridge_call_owned(seam_bridge *bridge, seam_fn *fn, void *arg, seam_destroy_fn *destroy,
         struct seam_reply *out_reply, int64_t deadline_ns)
 {
-    const struct sm_call call = {
-            .bridge = bridge, .fn = fn, .arg = arg, .deadline_ns = deadline_ns};
-    struct owned_call *owned = NULL;
-    int r = new_owned(&call, destroy, &owned);
+    struct owned_call *owned = calloc(1, sizeof *owned);
+    if (owned == NULL) {
+        destroy(arg, -ECANCELED);
+        return -ENOMEM;
+    }
+    init(&owned->call, bridge, fn, arg, deadline_ns);
+    owned->destroy = destroy;
+    int r = come_in_owned(owned);
     if (r < 0) return r;
 
     seam_runtime *runtime = owned->call.runtime;
@@ -199,9 +228,10 @@ int seam_fail(int code, const char *format, ...)
 
 static enum seam_bridge_caller kind_of(struct sm_thread *thread, const seam_runtime *runtime)
 {
-    if (thread->task == NULL)
-        return thread->pool_of != NULL ? SEAM_CALLER_POOL : SEAM_CALLER_THREAD;
-    return sm_runtime_current(thread) == runtime ? SEAM_CALLER_TASK : SEAM_CALLER_OTHER_TASK;
+    if (thread->task != NULL) {
+        return sm_runtime_current(thread) == runtime ? SEAM_CALLER_TASK : SEAM_CALLER_OTHER_TASK;
+    }
+    return thread->pool_of != NULL ? SEAM_CALLER_POOL : SEAM_CALLER_THREAD;
 }
 
 static bool is_inside(const struct sm_call *call, const seam_bridge *bridge)
@@ -285,6 +315,15 @@ static void count_refusal(struct sm_call *call, int r)
     if (r == -ESHUTDOWN) bridge->report.refused++;
 }
 
+/* In-place calls are so short that two looks at the clock would show: of these every 16th is timed.
+ * Under the lock. */
+static bool is_to_be_timed(const struct sm_call *call)
+{
+    enum { SAMPLE_EVERY = 16 };
+    return call->caller != SEAM_CALLER_TASK
+            || call->bridge->by_caller[SEAM_CALLER_TASK].calls % SAMPLE_EVERY == 0;
+}
+
 int sm_bridge_come_in(struct sm_call *call)
 {
     struct sm_thread *thread = sm_enter();
@@ -292,10 +331,12 @@ int sm_bridge_come_in(struct sm_call *call)
     seam_bridge *bridge = call->bridge;
     call->outer = sm_party_call(sm_thread_party(thread));
     call->is_inside = is_inside(call->outer, bridge);
-    call->came_ns = sm_now_ns();
+    call->came_ns = thread->task != NULL ? sm_os_coarse_ns() : sm_now_ns();
 
     sm_lock(&bridge->lock);
     call->caller = (uint8_t)kind_of(thread, bridge->runtime);
+    call->is_timed = is_to_be_timed(call);
+    if (call->is_timed && thread->task != NULL) call->came_ns = sm_now_ns();
     int r = sm_party_is_cancelled(sm_thread_party(thread)) ? -ECANCELED : 0;
     if (r == 0) r = find_place(thread, call);
     struct sm_party *closer = NULL;
@@ -314,9 +355,6 @@ int sm_bridge_come_in(struct sm_call *call)
 
 /* ---- leaving ---- */
 
-/* In-place calls are so short that a second look at the clock would show. */
-enum { SAMPLE_EVERY = 16 };
-
 static void count_time(struct seam_bridge_caller_stats *stats, int64_t passed_ns)
 {
     uint64_t ns = passed_ns > 0 ? (uint64_t)passed_ns : 1;
@@ -333,13 +371,12 @@ static void count_end(struct sm_call *call, int r)
     if (r == -ESHUTDOWN || r == -EOWNERDEAD) stats->refused++;
     if (r == -EPIPE) stats->lost++;
     if (r == SM_BRIDGE_GIVEN_UP) stats->abandoned++;
-    bool is_sampled = call->caller != SEAM_CALLER_TASK || stats->calls % SAMPLE_EVERY == 0;
     if (r == 0) stats->calls++;
-    if (!is_sampled && call->deadline_ns == SEAM_FOREVER) return;
+    if (!call->is_timed && call->deadline_ns == SEAM_FOREVER) return;
 
     int64_t now_ns = sm_now_ns();
     if (call->deadline_ns > SEAM_NOW && now_ns >= call->deadline_ns) stats->timeouts++;
-    if (r == 0 && is_sampled) count_time(stats, now_ns - call->came_ns);
+    if (r == 0 && call->is_timed) count_time(stats, now_ns - call->came_ns);
 }
 
 /* The place goes to the first in line, if there is one: to be completed. Under the lock. */

@@ -35,6 +35,7 @@ static int run_call(void *arg)
     /* Cancelled before it began: it does not begin. */
     if (seam_cancelled() < 0) return -ECANCELED;
     call->has_run = true;
+    call->result = -EPIPE; /* unless it returns */
     call->result = call->fn(call->arg);
     return 0;
 }

@@ -140,10 +140,22 @@ static void end_owned(struct sm_owned *owned, int result)
     if (is_abandoned) free(owned);
 }
 
+/* fn's thread was ended under it; sched/lost.h. */
+static void lose_owned(struct sm_scope *scope)
+{
+    struct seam_scope *public_scope = (struct seam_scope *)(void *)scope;
+    end_owned(sm_container_of(public_scope, struct sm_owned, service.scope), -EPIPE);
+}
+
 void sm_owned_run(struct sm_owned *owned, seam_runtime *runtime)
 {
     struct sm_service *service = &owned->service;
-    end_owned(owned, begin(service, runtime) ? service->fn(service->arg) : -ECANCELED);
+    int result = -ECANCELED;
+    if (begin(service, runtime)) {
+        sm_scope_of(&service->scope)->lost = lose_owned;
+        result = service->fn(service->arg);
+    }
+    end_owned(owned, result);
 }
 
 void sm_owned_run_refused(struct sm_owned *owned, int r)

@@ -121,6 +121,11 @@ struct sm_os sm_os = {
         .poll = real_poll,
 };
 
+int64_t sm_os_coarse_ns(void)
+{
+    return sm_os.now_ns == real_now_ns ? sm_os_clock_ns(CLOCK_MONOTONIC_COARSE) : sm_os.now_ns();
+}
+
 /* The first line of a small file, without its newline; false if there is none. */
 static bool read_line(const char *path, char *line, size_t bytes)
 {

@@ -42,6 +42,10 @@ static inline int64_t sm_now_ns(void)
     return sm_os.now_ns();
 }
 
+/* The same clock as of the kernel's last tick, some milliseconds ago, for a fifth of the price; exact
+ * where a test has replaced the clock. */
+int64_t sm_os_coarse_ns(void);
+
 /* CPUs this process may use at once: affinity and cgroup quota; at least 1. */
 unsigned sm_os_cpu_count(void);
 

@@ -145,7 +145,7 @@ static bool may_act(
 static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_ns)
 {
     struct sighting *seen = &watch->seen[worker->index];
-    /* acquire: pairs with the release in thread_main() and sm_runtime_give_role(). It carries the
+    /* acquire: pairs with the release in serve() and sm_runtime_give_role(). It carries the
      * thread's record, which is never unmapped; whether it still holds the role, the CAS decides. */
     struct sm_thread *holder = sm_load_acquire(&worker->role.holder);
     if (holder == NULL || holder == SM_ROLE_CONTESTED

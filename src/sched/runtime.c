@@ -11,6 +11,7 @@
 #include "base/panic.h"
 #include "io/fd.h"
 #include "os/overflow.h"
+#include "sched/lost.h"
 #include "sched/monitor.h"
 #include "task/wait.h"
 
@@ -61,20 +62,15 @@ static void name_worker_thread(const struct seam_runtime *runtime, uint32_t inde
 
 static void tell_a_driver(struct seam_runtime *runtime);
 
-static void *thread_main(void *arg)
+/* Hold roles until the runtime ends; worker's first. */
+static void serve(struct seam_runtime *runtime, struct sm_worker *worker)
 {
-    struct start start = *(struct start *)arg;
-    free(arg);
-    struct seam_runtime *runtime = start.runtime;
-    name_worker_thread(runtime, start.worker->index);
-    sm_store_relaxed(start.tid, sm_os_thread_id()); /* relaxed: for reports */
-
     struct sm_thread *thread = sm_thread_self();
     sm_thread_prepare_to_run(thread);
     sm_store_relaxed(&thread->inside, 1); /* relaxed: nobody knows us before we hold a role */
-    thread->role = &start.worker->role;
+    thread->role = &worker->role;
     /* release: pairs with the acquire in sm_enter_slow() and the CAS in sm_role_take(). */
-    sm_store_release(&start.worker->role.holder, thread);
+    sm_store_release(&worker->role.holder, thread);
     bool has_role = true;
     enum sm_worker_end end = SM_WORKER_DONE;
     while (has_role && (end = sm_worker_run(thread, NULL)) != SM_WORKER_DONE) {
@@ -88,6 +84,22 @@ static void *thread_main(void *arg)
         sm_worker_of(thread)->absent = NULL;
         sm_worker_let_go(sm_worker_of(thread), thread);
     }
+}
+
+/* NOLINTNEXTLINE(readability-function-size): pthread_cleanup_push() nests three blocks */
+static void *thread_main(void *arg)
+{
+    struct start start = *(struct start *)arg;
+    free(arg);
+    struct seam_runtime *runtime = start.runtime;
+    name_worker_thread(runtime, start.worker->index);
+    sm_store_relaxed(start.tid, sm_os_thread_id()); /* relaxed: for reports */
+
+    /* A cancellation would strike in the runtime's own system calls. */
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    pthread_cleanup_push(sm_thread_lost, runtime);
+    serve(runtime, start.worker);
+    pthread_cleanup_pop(0);
     return NULL;
 }
 
@@ -152,6 +164,22 @@ bool sm_runtime_give_role(
     bool is_given = give_to_spare(runtime, worker);
     if (!is_given) worker->absent = absent;
     return is_given;
+}
+
+void sm_runtime_forget_this_thread(struct seam_runtime *runtime)
+{
+    sm_lock(&runtime->lock);
+    uint32_t i = 0;
+    while (!pthread_equal(runtime->threads[i], pthread_self())) {
+        i++;
+        sm_assert(i < runtime->thread_count);
+    }
+    runtime->thread_count--;
+    runtime->threads[i] = runtime->threads[runtime->thread_count];
+    /* relaxed: for reports. */
+    sm_store_relaxed(&runtime->tids[i], sm_load_relaxed(&runtime->tids[runtime->thread_count]));
+    sm_unlock(&runtime->lock);
+    (void)pthread_detach(pthread_self());
 }
 
 /* ---- construction ---- */
@@ -388,6 +416,7 @@ void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_sta
             .blocked = sm_load_relaxed(&runtime->monitor.counts[SEAM_INCIDENT_BLOCKED]),
             .busy = sm_load_relaxed(&runtime->monitor.counts[SEAM_INCIDENT_BUSY]),
             .without_thread = sm_load_relaxed(&runtime->monitor.counts[SEAM_INCIDENT_NO_THREAD]),
+            .threads_lost = sm_load_relaxed(&runtime->threads_lost),
             .stack_guard = guards[stacks.mode],
             .poller = "epoll",
     };

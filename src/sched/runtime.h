@@ -13,8 +13,8 @@
  *
  * Threads: each worker's role begins with a thread of its own, but for the first worker's of a
  * runtime that is driven: seam_run(), and current-thread. A thread whose role is taken comes back
- * as a spare and waits to be given another. Threads end only with the runtime; their number is
- * bounded by the workers plus SM_SPARES_MAX.
+ * as a spare and waits to be given another. Threads end only with the runtime, unless a task ends its
+ * thread (sched/lost.h); their number is bounded by the workers plus SM_SPARES_MAX.
  */
 #pragma once
 
@@ -82,6 +82,7 @@ struct seam_runtime {
     _Atomic(uint32_t) next_worker;         /* round robin for tasks from outside */
     _Atomic(uint64_t) handovers;
     _Atomic(uint64_t) spawned_outside;
+    _Atomic(uint64_t) threads_lost;
 
     struct sm_lock lock;    /* the lists below, and thread_count */
     struct sm_list spares;  /* struct sm_thread.link */
@@ -159,6 +160,9 @@ void sm_runtime_set_idle(struct sm_worker *worker, bool is_idle);
  */
 bool sm_runtime_give_role(
         struct seam_runtime *runtime, struct sm_worker *worker, struct sm_thread *from);
+
+/* The calling thread, one of the runtime's, ends by itself: nobody joins it. */
+void sm_runtime_forget_this_thread(struct seam_runtime *runtime);
 
 /* The runtime of the calling task or pool job; NULL for a plain thread. */
 struct seam_runtime *sm_runtime_current(struct sm_thread *thread);

@@ -25,6 +25,14 @@ static pthread_key_t exit_key;
 static void retire(void *arg)
 {
     struct sm_thread *thread = arg;
+    /* Our own threads come here without a task: see sched/lost.h. Others have called the runtime, and
+     * what they called borrows from frames that go now. */
+    if (thread->task != NULL || thread->role != NULL) {
+        sm_panic("a thread was ended by a task that it drove", __FILE__, __LINE__);
+    }
+    if (thread->pool_of != NULL && thread->party.scope != NULL) {
+        sm_panic("a thread of a pool was ended by its job", __FILE__, __LINE__);
+    }
     if (thread->event_fd >= 0) (void)close(thread->event_fd);
     thread->event_fd = -1;
     if (thread->has_alt_stack) sm_overflow_thread_end();

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "boundary/flavours.h"
 #include "bridge/doors.h"
 #include "time/clock.h"
 
@@ -285,6 +286,55 @@ ON_EVERY_BRIDGE(sixty_four_callers_wait_a_quarter_second_together)
     CHECK_EQ(seam_now_ns(), then_ns + 250 * SEAM_MILLISECOND);
     door_close(&door);
     sm_clock_make_real();
+}
+
+/* A function that blocks its thread, in the kernel and without telling anybody. */
+static int pass_the_gate(void *arg)
+{
+    gate_pass(arg);
+    return 0;
+}
+
+static int open_the_gate(void *arg)
+{
+    gate_open(arg);
+    return 0;
+}
+
+struct blocker {
+    seam_bridge *bridge;
+    struct gate gate;
+};
+
+static void *call_to_block(void *arg)
+{
+    struct blocker *blocker = arg;
+    CHECK_OK(seam_bridge_call(blocker->bridge, pass_the_gate, &blocker->gate, NULL, SEAM_FOREVER));
+    return NULL;
+}
+
+static void block_beside_others(const struct kind *kind)
+{
+    struct door door;
+    door_open(&door, kind, 0);
+    struct blocker blocker = {.bridge = door.bridge};
+    gate_init(&blocker.gate);
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, call_to_block, &blocker), 0);
+    struct seam_bridge_stats stats = {};
+    while (stats.in_flight == 0)
+        seam_bridge_stats_read(door.bridge, &stats);
+    CHECK_OK(seam_bridge_call(door.bridge, open_the_gate, &blocker.gate, NULL, SEAM_FOREVER));
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    gate_fini(&blocker.gate);
+    door_close(&door);
+}
+
+/* The gate opens only from inside, and there is one worker. */
+TEST(a_call_that_blocks_its_worker_holds_up_no_other)
+{
+    block_beside_others(&(struct kind){.runtime.workers = 1});
+    block_beside_others(&(struct kind){.runtime.workers = 1, .is_private = true});
 }
 
 /* ---- failing ---- */

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#include "sched/lost.h"
+
+#include <errno.h>
+#include <sched.h>
+
+#include "seam/scope.h"
+
+#include "base/panic.h"
+#include "sched/runtime.h"
+#include "task/scope.h"
+#include "task/task.h"
+#include "task/thread.h"
+#include "time/clock.h"
+
+/* The rest of a lost task, as the task itself, on a new stack. */
+SEAM_SUSPENDS static int bury(void *arg)
+{
+    struct sm_task *task = arg;
+    while (task->party.scope != task->home) {
+        struct sm_scope *scope = task->party.scope;
+        if (scope->lost != NULL) {
+            scope->lost(scope);
+            continue;
+        }
+        (void)seam_scope_cancel((struct seam_scope *)scope);
+        (void)seam_scope_end((struct seam_scope *)scope);
+    }
+    return -EPIPE;
+}
+
+/* Enter the runtime, in a thread that has left its task for good: true if its role is still ours.
+ * As sm_enter(), without rejoining. */
+static bool enter_for_good(struct sm_thread *thread, struct sm_role *role)
+{
+    sm_store_relaxed(&thread->inside, 1); /* relaxed: see sm_enter() */
+    sm_compiler_barrier();
+    struct sm_thread *holder = NULL;
+    /* acquire: pairs with the release in sm_role_take(), as in sm_enter_slow(). */
+    while ((holder = sm_load_acquire(&role->holder)) == SM_ROLE_CONTESTED) {
+        (void)sched_yield();
+    }
+    return holder == thread;
+}
+
+/* Have it begin again, with bury(). */
+static void prepare_burial(struct sm_task *task)
+{
+    if (sm_stack_reserve((enum sm_stack_class)task->stack_class, 1) != 1) {
+        sm_panic("memory to bury a task whose thread was ended", __FILE__, __LINE__);
+    }
+    sm_context_fini(&task->context);
+    task->stack->owner = NULL; /* and never put back */
+    task->stack = NULL;
+    task->fn = bury;
+    task->arg = task;
+    task->stage = SM_TASK_FRESH;
+    task->party.shield_depth = 0;
+}
+
+void sm_thread_lost(void *runtime_of_thread)
+{
+    struct seam_runtime *runtime = runtime_of_thread;
+    struct sm_thread *thread = sm_thread_self();
+    struct sm_task *task = thread->task;
+    if (task == NULL || thread->native != &thread->own
+            || sm_load_relaxed(&thread->inside) != 0) { /* relaxed: our own */
+        sm_panic("a worker's thread was ended inside the runtime", __FILE__, __LINE__);
+    }
+    sm_fiber_jumped(&task->context.fiber, &thread->own.fiber);
+    struct sm_worker *worker = sm_worker_of(thread);
+    bool has_role = enter_for_good(thread, &worker->role);
+    thread->task = NULL;
+    thread->role = NULL;
+    prepare_burial(task);
+    sm_add_relaxed(&runtime->threads_lost, 1);
+    sm_runtime_forget_this_thread(runtime);
+    /* From here on the runtime may end without us; but not while its role is in our hands, since
+     * then nobody buries the task. */
+    if (has_role) {
+        /* release: pairs with the acquire in sm_enter_slow(): as a taker does. */
+        sm_store_release(&worker->role.holder, SM_ROLE_CONTESTED);
+    }
+    sm_worker_send(worker, task);
+    if (has_role && !sm_runtime_give_role(runtime, worker, thread)) {
+        sm_panic("a thread in place of one that was ended", __FILE__, __LINE__);
+    }
+    sm_store_relaxed(&thread->inside, 0); /* relaxed: it holds no role */
+    sm_clock_idle();
+}
