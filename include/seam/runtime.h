@@ -116,9 +116,9 @@ SEAM_API int seam_runtime_new(const struct seam_options *options, seam_runtime *
  *
  * From the first call on, starting anything in @runtime fails with -ESHUTDOWN; tasks that run see
  * -ECANCELED at their next wait. Stopping again, or from several places at once, is fine. The
- * handle stays valid, for calls that fail politely, until seam_runtime_free(). Jobs that
- * seam_block_owned() abandoned are waited for as options.grace_ns says, and then left to end by
- * themselves.
+ * handle stays valid, for calls that fail politely, until seam_runtime_free(). Blocking jobs that
+ * run for callers outside @runtime, or that seam_block_owned() abandoned, are waited for as
+ * options.grace_ns says, and then left to end by themselves; those in line are refused.
  *
  * Return: 0 when all tasks have ended, or
  *   -ETIMEDOUT   tasks are still running; the runtime is stopping, call again to wait longer
