@@ -313,6 +313,63 @@ ON_EVERY_RUNTIME(a_pool_full_of_jobs_does_not_hold_up_calls_to_another_runtime_o
     gate_fini(&full.gate);
 }
 
+/* ---- as many waiting jobs as there can be threads ---- */
+
+enum { THREADS = 4 * 1 + 64, WAITERS = THREADS + 10 };
+
+struct queue {
+    seam_runtime *runtime;
+    seam_runtime *other;
+    struct seam_event event;
+};
+
+static int wait_for_event(void *arg)
+{
+    struct queue *queue = arg;
+    return seam_event_wait(&queue->event, SEAM_FOREVER);
+}
+
+static int wait_in_job(void *arg)
+{
+    int result = -1;
+    CHECK_OK(seam_block(NULL, wait_for_event, arg, &result, SEAM_FOREVER));
+    return result;
+}
+
+static int fill_all_threads(void *arg)
+{
+    struct queue *queue = arg;
+    struct seam_scope scope;
+    CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
+    for (int i = 0; i < WAITERS; i++) {
+        CHECK_OK(seam_spawn(&scope, wait_in_job, queue, NULL, NULL));
+    }
+    struct seam_job_stats stats = {};
+    while (stats.waiting < THREADS) {
+        CHECK_OK(seam_yield());
+        seam_job_class_stats_read(seam_runtime_jobs(queue->runtime, SEAM_JOBS_USER), &stats);
+        CHECK(stats.waiting <= THREADS);
+    }
+    CHECK_EQ(stats.running, 0);
+    CHECK_OK(seam_runtime_stop(queue->other, SEAM_FOREVER));
+    seam_event_set(&queue->event);
+    CHECK_OK(seam_scope_end(&scope));
+    seam_job_class_stats_read(seam_runtime_jobs(queue->runtime, SEAM_JOBS_USER), &stats);
+    CHECK_EQ(stats.queued, 0);
+    return 0;
+}
+
+/* The threads are bounded, and a runtime can still be ended when none is left for users. */
+ON_EVERY_RUNTIME(waiting_jobs_take_no_more_threads_than_there_may_be)
+{
+    struct seam_options narrow = *options;
+    narrow.blockers_max = 1;
+    struct queue queue = {.runtime = new_runtime(&narrow), .other = new_runtime(options)};
+    CHECK_OK(seam_call(queue.runtime, fill_all_threads, &queue, NULL, SEAM_FOREVER));
+    end_runtime(queue.runtime);
+    seam_runtime_free(queue.other);
+}
+
 /* ---- jobs of callers outside the runtime, at its end ---- */
 
 struct outsider {
