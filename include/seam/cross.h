@@ -106,7 +106,8 @@ SEAM_API SEAM_SUSPENDS int seam_call_owned(seam_runtime *runtime, seam_fn *fn, v
  *   -EAGAIN      the line is full (queue_max) or, with SEAM_NOW, @fn would have to wait in it; @fn
  *                did not run
  *   -ECANCELED   the caller was cancelled before @fn began; it did not run
- *   -ENOMEM      the pool has no thread and none could be started; @fn did not run
+ *   -ENOMEM      no thread could be started, and none is left that does not wait for something
+ *                itself; @fn did not run
  *   -ESHUTDOWN   the runtime of @job_class is stopping; @fn did not run
  *   -EOWNERDEAD  this is a forked child; @fn did not run
  *   and, from a thread with a deadline, the errors of seam_run(): the default runtime keeps it

@@ -55,6 +55,7 @@ struct sm_pool {
     uint32_t running;       /* jobs that count against blockers_max */
     uint32_t queued;        /* jobs in all lines */
     uint32_t occupied;      /* threads in a job, waiting or not */
+    uint32_t waiting;       /* those that wait */
     uint32_t thread_count;
     uint32_t picks;
     bool is_called; /* a thread is on its way to the line */
@@ -241,6 +242,40 @@ static void drop_job(struct sm_pool *pool, struct sm_pool_thread *self)
     self->is_abandoned = false;
 }
 
+/* Take all that is queued out of its line, and onto refused. Under the lock. */
+static void empty_line(struct seam_job_class *job_class, struct sm_list *refused)
+{
+    struct sm_list *link = NULL;
+    while ((link = sm_list_first(&job_class->line)) != NULL) {
+        struct sm_job *job = sm_container_of(link, struct sm_job, link);
+        remove_from_line(job);
+        job->state = SM_JOB_WITHDRAWN;
+        job_class->stats.refused++;
+        sm_list_push_back(refused, &job->link);
+    }
+}
+
+static void refuse_queued(struct sm_pool *pool, struct sm_list *refused)
+{
+    for (int i = 0; i < SM_ERRANDS; i++) {
+        empty_line(&pool->errands[i], refused);
+    }
+    for (struct sm_list *link = pool->classes.next; link != &pool->classes; link = link->next) {
+        empty_line(sm_container_of(link, struct seam_job_class, in_pool), refused);
+    }
+}
+
+/* Outside the lock. */
+static void refuse_all(struct sm_list *refused, int r)
+{
+    struct sm_list *link = NULL;
+    while ((link = sm_list_first(refused)) != NULL) {
+        sm_list_remove(link);
+        struct sm_job *job = sm_container_of(link, struct sm_job, link);
+        job->refuse(job, r);
+    }
+}
+
 /* ---- threads ---- */
 
 static bool is_called(struct sm_pool_thread *self)
@@ -289,12 +324,18 @@ static void call_thread(struct sm_pool_thread *thread)
 
 static void *pool_main(void *arg);
 
-/* Under the lock. -EAGAIN where there are enough, or the system has none. */
-static int add_thread(struct sm_pool *pool)
+/* Under the lock. */
+static bool has_enough_threads(const struct sm_pool *pool)
 {
     uint32_t max = SM_POOL_THREADS_MAX(pool->blockers_max);
     if (pool->errands[SM_ERRAND_STOP].stats.queued == 0) max -= SM_POOL_STOPS_MAX;
-    if (pool->thread_count >= max) return -EAGAIN;
+    return pool->thread_count >= max;
+}
+
+/* Under the lock. -EAGAIN where there are enough, or the system has none. */
+static int add_thread(struct sm_pool *pool)
+{
+    if (has_enough_threads(pool)) return -EAGAIN;
     sm_clock_busy();
     int r = sm_os.thread_start(&pool->threads[pool->thread_count], pool_main, pool);
     if (r < 0) {
@@ -319,6 +360,14 @@ static struct sm_pool_thread *summon(struct sm_pool *pool)
     sm_list_remove(link);
     pool->is_called = true;
     return sm_container_of(link, struct sm_pool_thread, link);
+}
+
+/* After summon(): might a job begin, but there is no thread to take it? All wait, perhaps for that
+ * very job, and the system has no more. Under the lock. */
+static bool is_stuck(struct sm_pool *pool)
+{
+    return pool->waiting == pool->thread_count && !pool->is_called && !has_enough_threads(pool)
+            && next_class(pool) != NULL;
 }
 
 /* NULL: there is none, and the thread is on the list of free ones, unless the pool ends. */
@@ -377,10 +426,15 @@ static void lend_slot(struct sm_slot *slot)
     sm_lock(&pool->lock);
     count_running(self->job_class, -1);
     self->job_class->stats.waiting++;
+    pool->waiting++;
     self->is_waiting = true;
     struct sm_pool_thread *next = summon(pool);
+    struct sm_list refused;
+    sm_list_init(&refused);
+    if (is_stuck(pool)) refuse_queued(pool, &refused);
     sm_unlock(&pool->lock);
     call_thread(next);
+    refuse_all(&refused, -ENOMEM);
 }
 
 static void reclaim_slot(struct sm_slot *slot)
@@ -389,6 +443,7 @@ static void reclaim_slot(struct sm_slot *slot)
     sm_lock(&self->pool->lock);
     count_running(self->job_class, 1);
     self->job_class->stats.waiting--;
+    self->pool->waiting--;
     self->is_waiting = false;
     sm_unlock(&self->pool->lock);
 }
@@ -471,7 +526,7 @@ static int line_up(
     job_class->stats.queued++;
     pool->queued++;
     *out_called = summon(pool);
-    if (pool->thread_count > 0) return 0;
+    if (!is_stuck(pool)) return 0;
     remove_from_line(job);
     return -ENOMEM;
 }
@@ -535,10 +590,17 @@ static void nag(struct sm_job *job)
     }
 }
 
+static void stop_nagging(struct sm_pool *pool)
+{
+    sm_lock(&pool->lock);
+    pool->is_nagging = false;
+    sm_unlock(&pool->lock);
+}
+
 static void refuse_nag(struct sm_job *job, int r)
 {
-    (void)job;
     (void)r;
+    stop_nagging(sm_container_of(job, struct sm_pool, nag));
 }
 
 /* Have the thread's system calls return; true if the caller has to call start_nag() afterwards. Under
@@ -556,10 +618,7 @@ static bool interrupt(struct sm_pool *pool, struct sm_pool_thread *thread)
 static void start_nag(struct sm_pool *pool)
 {
     pool->nag = (struct sm_job){.run = nag, .refuse = refuse_nag};
-    if (sm_pool_submit(&pool->errands[SM_ERRAND_STOP], &pool->nag, false) == 0) return;
-    sm_lock(&pool->lock);
-    pool->is_nagging = false;
-    sm_unlock(&pool->lock);
+    if (sm_pool_submit(&pool->errands[SM_ERRAND_STOP], &pool->nag, false) < 0) stop_nagging(pool);
 }
 
 void sm_pool_interrupt(struct sm_job *job, bool is_abandoned)
@@ -592,35 +651,12 @@ void sm_pool_interrupt_all(struct sm_pool *pool)
 
 /* ---- the end ---- */
 
-/* Take all that is queued out of its line, and onto refused. Under the lock. */
-static void empty_line(struct seam_job_class *job_class, struct sm_list *refused)
-{
-    struct sm_list *link = NULL;
-    while ((link = sm_list_first(&job_class->line)) != NULL) {
-        struct sm_job *job = sm_container_of(link, struct sm_job, link);
-        remove_from_line(job);
-        job->state = SM_JOB_WITHDRAWN;
-        job_class->stats.refused++;
-        sm_list_push_back(refused, &job->link);
-    }
-}
-
-static void refuse_queued(struct sm_pool *pool, struct sm_list *refused)
-{
-    sm_list_init(refused);
-    for (int i = 0; i < SM_ERRANDS; i++) {
-        empty_line(&pool->errands[i], refused);
-    }
-    for (struct sm_list *link = pool->classes.next; link != &pool->classes; link = link->next) {
-        empty_line(sm_container_of(link, struct seam_job_class, in_pool), refused);
-    }
-}
-
 /* Nothing is begun from here on. What is queued belongs to clients from outside the runtime: its
  * own tasks have ended. */
 static void begin_end(struct sm_pool *pool)
 {
     struct sm_list refused;
+    sm_list_init(&refused);
     sm_lock(&pool->lock);
     pool->is_ending = true;
     refuse_queued(pool, &refused);
@@ -632,11 +668,7 @@ static void begin_end(struct sm_pool *pool)
     sm_unlock(&pool->lock);
     sm_store_relaxed(&pool->nag_ends, 1); /* relaxed: the nag looks at is_ending under the lock */
     sm_os.futex_wake(&pool->nag_ends, 1);
-    while ((link = sm_list_first(&refused)) != NULL) {
-        sm_list_remove(link);
-        struct sm_job *job = sm_container_of(link, struct sm_job, link);
-        job->refuse(job, -ESHUTDOWN);
-    }
+    refuse_all(&refused, -ESHUTDOWN);
 }
 
 /* Wait until the threads have left, or deadline_ns; remind those who have been interrupted. */

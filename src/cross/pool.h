@@ -11,7 +11,8 @@
  *   from     to         by                   who
  *   QUEUED   RUNNING    take_job()           a pool thread
  *   QUEUED   WITHDRAWN  sm_pool_withdraw()   its submitter, who has given up
- *   QUEUED   WITHDRAWN  sm_pool_end()        the runtime's end; the job is refused
+ *   QUEUED   WITHDRAWN  refuse_queued()      the runtime's end, or the last thread that could
+ *                                            have taken it when it begins to wait
  *   RUNNING  (gone)     job->run()           the pool thread; the memory is the submitter's
  *
  * All under the pool's lock. Every job goes through its class's line, and threads take from there:
@@ -63,7 +64,7 @@ struct sm_job {
     seam_fn *fn; /* what it is about, for reports */
     /* One of these, once, outside the lock; the job may be gone when it returns. */
     void (*run)(struct sm_job *job);           /* on the pool's thread */
-    void (*refuse)(struct sm_job *job, int r); /* by whoever ends the pool */
+    void (*refuse)(struct sm_job *job, int r); /* instead, anywhere */
 };
 
 struct seam_job_class {
@@ -110,8 +111,8 @@ struct seam_job_class *sm_pool_errands(struct sm_pool *pool, enum sm_errand whic
 struct seam_job_class *sm_pool_current_class(void);
 
 /* Queue a job, whose fn, run and refuse are set. only_if_free: -EAGAIN where it would have to wait in
- * line. -EAGAIN also where the line is full. -ENOMEM where there is no thread and none can be
- * started. -ESHUTDOWN at the end. Any thread; never suspends. */
+ * line. -EAGAIN also where the line is full. -ENOMEM where all threads wait for something and
+ * no other can be started. -ESHUTDOWN at the end. Any thread; never suspends. */
 int sm_pool_submit(struct seam_job_class *job_class, struct sm_job *job, bool only_if_free);
 
 /* Take a job out of the line; false if it has begun or been refused. Any thread; never suspends. */

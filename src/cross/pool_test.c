@@ -384,6 +384,36 @@ TEST(where_no_thread_can_be_started_the_caller_is_told)
     stop();
 }
 
+static int count_below(void *arg)
+{
+    int result = 0;
+    int r = seam_block(
+            seam_runtime_jobs(runtime, SEAM_JOBS_FILES), count_up, arg, &result, SEAM_FOREVER);
+    return r < 0 ? r : result;
+}
+
+static int block_twice(void *arg)
+{
+    int result = 0;
+    CHECK_OK(seam_block(NULL, count_below, arg, &result, SEAM_FOREVER));
+    return result;
+}
+
+TEST(a_job_inside_a_job_is_refused_where_no_second_thread_can_be_started)
+{
+    start(4);
+    real_thread_start = sm_os.thread_start;
+    sm_os.thread_start = start_a_few;
+    sm_store_relaxed(&threads_allowed, 1);
+    int count = 0;
+    int result = 0;
+    CHECK_OK(seam_call(runtime, block_twice, &count, &result, SEAM_FOREVER));
+    CHECK_EQ(result, -ENOMEM);
+    CHECK_EQ(count, 0);
+    sm_os.thread_start = real_thread_start;
+    stop();
+}
+
 /* Goal: priority decides, but not always. Method: one thread for all classes, held up until every
  * job is in line. */
 TEST(the_highest_priority_is_served_first_and_every_eighth_time_the_oldest_job)

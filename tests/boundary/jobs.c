@@ -4,6 +4,7 @@
  * pool: rows h, o, p.
  */
 #include <pthread.h>
+#include <sched.h>
 
 #include "boundary/flavours.h"
 
@@ -144,8 +145,8 @@ static int block_borrowed(void *arg)
 static int block_owned(void *arg)
 {
     struct reader *reader = arg;
-    CHECK_ERR(seam_block_owned(
-                      reader->job_class, read_nothing, reader, note_end, NULL, SEAM_FOREVER),
+    CHECK_ERR(
+            seam_block_owned(reader->job_class, read_nothing, reader, note_end, NULL, SEAM_FOREVER),
             ECANCELED);
     return 0;
 }
@@ -310,4 +311,137 @@ ON_EVERY_RUNTIME(a_pool_full_of_jobs_does_not_hold_up_calls_to_another_runtime_o
     seam_runtime_free(full.other);
     gate_fini(&full.begun);
     gate_fini(&full.gate);
+}
+
+/* ---- as many waiting jobs as there can be threads ---- */
+
+enum { THREADS = 4 * 1 + 64, WAITERS = THREADS + 10 };
+
+struct queue {
+    seam_runtime *runtime;
+    seam_runtime *other;
+    struct seam_event event;
+};
+
+static int wait_for_event(void *arg)
+{
+    struct queue *queue = arg;
+    return seam_event_wait(&queue->event, SEAM_FOREVER);
+}
+
+static int wait_in_job(void *arg)
+{
+    int result = -1;
+    CHECK_OK(seam_block(NULL, wait_for_event, arg, &result, SEAM_FOREVER));
+    return result;
+}
+
+static int fill_all_threads(void *arg)
+{
+    struct queue *queue = arg;
+    struct seam_scope scope;
+    CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
+    for (int i = 0; i < WAITERS; i++) {
+        CHECK_OK(seam_spawn(&scope, wait_in_job, queue, NULL, NULL));
+    }
+    struct seam_job_stats stats = {};
+    while (stats.waiting < THREADS) {
+        CHECK_OK(seam_yield());
+        seam_job_class_stats_read(seam_runtime_jobs(queue->runtime, SEAM_JOBS_USER), &stats);
+        CHECK(stats.waiting <= THREADS);
+    }
+    CHECK_EQ(stats.running, 0);
+    CHECK_OK(seam_runtime_stop(queue->other, NULL, SEAM_FOREVER));
+    seam_event_set(&queue->event);
+    CHECK_OK(seam_scope_end(&scope));
+    seam_job_class_stats_read(seam_runtime_jobs(queue->runtime, SEAM_JOBS_USER), &stats);
+    CHECK_EQ(stats.queued, 0);
+    return 0;
+}
+
+/* The threads are bounded, and a runtime can still be ended when none is left for users. */
+ON_EVERY_RUNTIME(waiting_jobs_take_no_more_threads_than_there_may_be)
+{
+    struct seam_options narrow = *options;
+    narrow.blockers_max = 1;
+    struct queue queue = {.runtime = new_runtime(&narrow), .other = new_runtime(options)};
+    CHECK_OK(seam_call(queue.runtime, fill_all_threads, &queue, NULL, SEAM_FOREVER));
+    end_runtime(queue.runtime);
+    seam_runtime_free(queue.other);
+}
+
+/* ---- jobs of callers outside the runtime, at its end ---- */
+
+struct outsider {
+    seam_job_class *job_class;
+    struct gate begun;
+    struct gate gate;
+    bool is_owned;
+    int r;
+    int destroyed;
+};
+
+static int wait_at_the_gate(void *arg)
+{
+    struct outsider *outsider = arg;
+    gate_open(&outsider->begun);
+    gate_pass(&outsider->gate);
+    return 5;
+}
+
+static void note_refusal(void *arg, int result)
+{
+    CHECK_EQ(result, -ECANCELED);
+    ((struct outsider *)arg)->destroyed++;
+}
+
+static void *block_from_outside(void *arg)
+{
+    struct outsider *outsider = arg;
+    seam_job_class *job_class = outsider->job_class;
+    outsider->r = outsider->is_owned
+            ? seam_block_owned(
+                    job_class, wait_at_the_gate, outsider, note_refusal, NULL, SEAM_FOREVER)
+            : seam_block(job_class, wait_at_the_gate, outsider, NULL, SEAM_FOREVER);
+    return NULL;
+}
+
+static void wait_until_queued(seam_job_class *job_class, uint32_t wanted)
+{
+    struct seam_job_stats stats = {};
+    while (stats.queued < wanted) {
+        CHECK_EQ(sched_yield(), 0);
+        seam_job_class_stats_read(job_class, &stats);
+    }
+}
+
+/* One runs and is left to itself, so that its caller gets its answer after the end; two are in
+ * line and are refused by the end. */
+ON_EVERY_RUNTIME(callers_from_outside_are_refused_at_the_end_unless_their_jobs_have_begun)
+{
+    struct seam_options impatient = *options;
+    impatient.grace_ns = 1;
+    seam_runtime *runtime = new_runtime(&impatient);
+    const struct seam_job_class_options one = {.threads_max = 1};
+    struct outsider outsiders[3] = {{}, {}, {.is_owned = true}};
+    pthread_t threads[3];
+    CHECK_OK(seam_job_class_new(runtime, &one, &outsiders[0].job_class));
+    for (uint32_t i = 0; i < 3; i++) {
+        outsiders[i].job_class = outsiders[0].job_class;
+        gate_init(&outsiders[i].begun);
+        gate_init(&outsiders[i].gate);
+        CHECK_EQ(pthread_create(&threads[i], NULL, block_from_outside, &outsiders[i]), 0);
+        if (i == 0) gate_pass(&outsiders[0].begun);
+        wait_until_queued(outsiders[0].job_class, i);
+    }
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
+    gate_open(&outsiders[0].gate);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        CHECK_EQ(outsiders[i].r, i == 0 ? 0 : -ESHUTDOWN);
+        CHECK_EQ(outsiders[i].destroyed, outsiders[i].is_owned ? 1 : 0);
+        gate_fini(&outsiders[i].begun);
+        gate_fini(&outsiders[i].gate);
+    }
+    seam_runtime_free(runtime);
 }
