@@ -60,6 +60,7 @@ class Table:
 
 
 LABELS = {
+    "_bridge": "through a bridge",
     "_selfwake": "self-waking future",
     "_spin": "spinning",
     "_pool": "4 locked threads",
@@ -68,9 +69,9 @@ LABELS = {
 }
 
 
-def entries(workload, *variants, without=(), tokio=(), go=(), floor=("",)):
-    """seam and its peers on one workload, with the variants that some peers have."""
-    listed = [("seam", workload)]
+def entries(workload, *variants, without=(), seam=(), tokio=(), go=(), floor=("",)):
+    """seam and its peers on one workload, with the variants that some of them have."""
+    listed = [("seam", workload + suffix) for suffix in ("",) + tuple(seam)]
     for peer, suffixes in (("tokio", ("",) + tuple(tokio)), ("go", ("",) + tuple(go)),
                            ("threads", ("",)), ("floor", floor)):
         if peer not in without:
@@ -107,19 +108,24 @@ def door_tables():
                     entries("blocking_64", floor=("_spin",), **blocking),
                     (Metric("calls/s", bar=1.5e6, high_is_better=True),), note=note_go)
     yield Table("bridge_seq", "bridge_seq, CPUs free: us per call", 1,
-                entries("bridge_seq", tokio=["_spawn", "_inline"], floor=("", "_spin")),
+                entries("bridge_seq", seam=["_bridge"], tokio=["_spawn", "_inline"],
+                        floor=("", "_spin")),
                 (Metric("us", bar=0.5),), slow_divisor=4, note=fewer)
     yield Table("bridge_seq-1cpu", "bridge_seq, pinned to one CPU: us per call", 1,
-                entries("bridge_seq", tokio=["_spawn"]), (Metric("us", bar=5),), one_cpu=True,
+                entries("bridge_seq", seam=["_bridge"], tokio=["_spawn"]),
+                (Metric("us", bar=5),), one_cpu=True,
                 slow_divisor=4, note=fewer)
     yield Table("bridge_8", "bridge_8, CPUs free: calls/s", 1,
-                entries("bridge_8", tokio=["_spawn"], floor=("", "_spin")),
+                entries("bridge_8", seam=["_bridge"], tokio=["_spawn"], floor=("", "_spin")),
                 (Metric("calls/s", bar=800e3, high_is_better=True),))
     yield Table("bridge_8-1cpu", "bridge_8, pinned to one CPU: calls/s", 1,
-                entries("bridge_8", tokio=["_spawn"]),
+                entries("bridge_8", seam=["_bridge"], tokio=["_spawn"]),
                 (Metric("calls/s", high_is_better=True),), one_cpu=True)
     yield Table("call_in_task", "call_in_task: ns per call from inside a task", 1,
-                entries("call_in_task", without=("floor",)), (Metric("ns", bar=150),))
+                entries("call_in_task", seam=["_bridge"], without=("floor",)),
+                (Metric("ns", bar=150),))
+    yield Table("bridge_tick", "bridge_tick: period of a 1 ms ticker beside tasks that call, p99", 1,
+                (("seam", "bridge_tick"),), (Metric("ms", bar=2.5),))
 
 
 def memory_tables():
@@ -224,7 +230,9 @@ def build_all(build_dir):
 
 FILES = {
     "seam": (("yield", "yield"), ("spawn", "spawn"), ("ping_pong", "ping_pong"),
-             ("blocking", "blocking"), ("bridge", "bridge"), ("call_in_task", "bridge"),
+             ("blocking", "blocking"), ("bridge_seq_bridge", "bridge_call"),
+             ("bridge_8_bridge", "bridge_call"), ("call_in_task_bridge", "bridge_call"),
+             ("bridge_tick", "bridge_call"), ("bridge", "bridge"), ("call_in_task", "bridge"),
              ("mem", "memory"), ("echo", "echo")),
     "threads": (("mem", "memory"), ("echo", "echo"), ("blocking", "doors"), ("bridge", "doors"),
                 ("call", "doors"), ("", "tasks")),

@@ -2,9 +2,9 @@
 /*
  * seam/bridge_call.c - what does it cost to go through a bridge, with its limit and its figures?
  *
- * bridge_call_seq      one plain thread, seam_bridge_call(), 200 k times.
- * bridge_call_8        8 plain threads at once, 200 k calls in all.
- * bridge_call_in_task  the same call made by a task of the bridge's runtime; 1 M times.
+ * bridge_seq_bridge    one plain thread, seam_bridge_call(), 200 k times.
+ * bridge_8_bridge      8 plain threads at once, 200 k calls in all.
+ * call_in_task_bridge  the same call made by a task of the bridge's runtime; 1 M times.
  * bridge_tick          a task that sleeps 1 ms, again and again, on the worker of two tasks that
  *                      call a bridge whose function sleeps 20 ms: the 99th percentile of its period.
  *
@@ -173,9 +173,9 @@ static void measure_tick(const struct bench_run *run)
 int main(int argc, char **argv)
 {
     static const struct bench_case cases[] = {
-            {"bridge_call_seq", measure_seq},
-            {"bridge_call_8", measure_8},
-            {"bridge_call_in_task", measure_in_task},
+            {"bridge_seq_bridge", measure_seq},
+            {"bridge_8_bridge", measure_8},
+            {"call_in_task_bridge", measure_in_task},
             {"bridge_tick", measure_tick},
             {NULL, NULL},
     };

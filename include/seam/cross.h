@@ -65,7 +65,7 @@ SEAM_API SEAM_SUSPENDS int seam_call(
  * @arg:         passed to @fn; taken, unless 0 is returned
  * @destroy:     called with @arg and @fn's result when the call was abandoned and @fn has ended;
  *               not NULL. Runs in a task of @runtime or in the caller, and must not wait
- * @out_result:  receives what @fn returned; may be NULL; untouched on error
+ * @out_result:  as for seam_call()
  * @deadline_ns: when @fn is cancelled, and the call returns
  *
  * Where the caller itself drives a current-thread runtime, a callee that computes without waiting

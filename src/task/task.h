@@ -9,6 +9,8 @@
  *   from      to        by                  who
  *   FRESH     STARTED   the scheduler       the worker that first picks it, giving it a stack
  *   STARTED   FINISHED  sm_task_finish()    the context that runs after it: its stack has been left
+ *   STARTED   FRESH     sm_thread_lost()    its thread, which is being ended under it: to close what it
+ *                                           has left open, on another stack (sched/lost.h)
  *   FINISHED  freed     sm_task_finish()    if nobody holds a handle
  *                       seam_join()         whoever takes the result
  *                       scope end           if nobody did
