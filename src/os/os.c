@@ -271,6 +271,29 @@ bool sm_os_thread_is_runnable(int tid)
     return name_end == NULL || name_end[1] != ' ' || name_end[2] == 'R';
 }
 
+bool sm_os_thread_syscall(int tid, struct sm_os_syscall *out_call)
+{
+    char path[64];
+    char line[256];
+    (void)snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tid);
+    if (!read_line(path, line, sizeof line)) return false;
+
+    /* "NUMBER ARG1 .. ARG6 SP PC", "-1 SP PC", or "running". */
+    char *end = NULL;
+    long number = strtol(line, &end, 10);
+    if (end == line || number < 0) return false;
+    enum { ARGS = 6 };
+    uint64_t words[ARGS + 2];
+    for (int i = 0; i < ARGS + 2; i++) {
+        const char *begin = end;
+        words[i] = strtoull(begin, &end, 16);
+        if (end == begin) return false;
+    }
+    *out_call = (struct sm_os_syscall){
+            .number = (int32_t)number, .sp = words[ARGS], .pc = words[ARGS + 1]};
+    return true;
+}
+
 int sm_os_thread_id(void)
 {
     return (int)syscall(SYS_gettid);

@@ -84,3 +84,11 @@ int64_t sm_os_clock_ns(clockid_t clock);
 /* Is the thread on a CPU, or waiting for one? True also if the system does not say. */
 bool sm_os_thread_is_runnable(int tid);
 int sm_os_thread_id(void);
+
+/* The system call that a thread waits in. False if it is in none, or the system does not say. */
+struct sm_os_syscall {
+    int32_t number;
+    uint64_t sp;
+    uint64_t pc;
+};
+bool sm_os_thread_syscall(int tid, struct sm_os_syscall *out_call);
