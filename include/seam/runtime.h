@@ -8,6 +8,14 @@
  *
  * A runtime has either many workers, each with a thread, or it is current-thread: the thread that
  * is inside seam_run(), seam_call() or seam_runtime_poll() runs the tasks, and there are no others.
+ *
+ * A task that blocks its thread, in a library that knows nothing of tasks, or that computes on and
+ * on, would hold up all those behind it. A monitor thread sees it, and has another thread run them:
+ * see enum seam_overtake. The task is not interrupted: it goes on where it is, and joins the others
+ * when it next calls something of ours. Those who compute are overtaken only as long as there are
+ * fewer such than CPUs: to spin for another task is still no way to wait. Incidents are counted, told to on_incident, and from 10 ms on there is a line on stderr,
+ * once a second at most. The monitor sleeps while all workers do. While one runs, each of its looks
+ * costs a few microseconds: about 2 % of one CPU with the default period.
  */
 #pragma once
 
@@ -32,6 +40,37 @@ enum seam_steal {
     SEAM_STEAL_FULL,      /* any runnable task; it may continue on another thread */
 };
 
+/** What becomes of the tasks behind one that blocks its thread, or computes without an end. */
+enum seam_overtake {
+    SEAM_OVERTAKE_DEFAULT, /* ON with workers; current-thread: nobody watches */
+    SEAM_OVERTAKE_OFF,     /* they wait; the incident is reported */
+    SEAM_OVERTAKE_ON,      /* another thread takes them over; current-thread: while it is driven */
+};
+
+/** What a task did to its worker. */
+enum seam_incident_kind {
+    SEAM_INCIDENT_BLOCKED,   /* it waits in the kernel, and its thread with it */
+    SEAM_INCIDENT_BUSY,      /* it computes and has not let go for a millisecond of CPU time */
+    SEAM_INCIDENT_NO_THREAD, /* one of these, and the system has no thread to take over */
+};
+
+/** A task that held up others, as the monitor saw it. */
+struct seam_incident {
+    enum seam_incident_kind kind;
+    uint32_t worker;        /* whose role it held */
+    const char *task_name;  /* 31 characters at most; good until the callback returns */
+    const void *spawned_at; /* code address of the call that started the task */
+    uint64_t pc;            /* of the system call; 0: not known */
+    uint64_t sp;            /* likewise */
+    int32_t syscall_number; /* -1: not known, or in none */
+    bool is_handed_over;    /* another thread runs what was behind it */
+    int64_t lasted_ns;      /* since when it stands still, as far as it has been watched */
+    uint64_t reserved[4];
+};
+
+/** Told of an incident, on the monitor's thread: must not wait for anything, tasks least of all. */
+typedef void seam_incident_fn(const struct seam_incident *incident, void *arg);
+
 /** How to build a runtime. Zero in any field asks for the default. */
 struct seam_options {
     uint32_t workers;         /* threads that run tasks, 1..1024; default: one per usable CPU */
@@ -42,7 +81,12 @@ struct seam_options {
     size_t stack_bytes;       /* stack of each task; default 64 KiB; at most 1 MiB */
     int64_t grace_ns;         /* how long the end waits for blocking jobs nobody waits for; 1 s */
     const char *name;         /* for threads and messages, 15 characters shown; default: "seam" */
-    uint64_t reserved[8];     /* zero */
+    enum seam_overtake overtake;   /* take the work away from a task that holds it up */
+    bool quiet_incidents;          /* no line on stderr about incidents of 10 ms and more */
+    int64_t monitor_period_ns;     /* how often workers are looked at, 50 us..1 s; 0: 250 us */
+    seam_incident_fn *on_incident; /* told once of each incident; may be NULL */
+    void *incident_arg;            /* for on_incident; kept until the runtime has stopped */
+    uint64_t reserved[8];          /* zero */
 };
 
 /** What a runtime has done so far. Counters are exact once the runtime is idle. */
@@ -54,7 +98,10 @@ struct seam_runtime_stats {
     uint64_t tasks_live;     /* not finished yet */
     uint64_t switches;       /* times a worker switched to a task */
     uint64_t steals;         /* tasks taken from another worker */
-    uint64_t handovers;      /* roles taken from a blocked thread and given to another */
+    uint64_t handovers;      /* roles taken from a thread and given to another */
+    uint64_t blocked;        /* incidents: a task blocked its thread while work waited */
+    uint64_t busy;           /* incidents: a task computed on and on while work waited */
+    uint64_t without_thread; /* incidents: no thread was to be had; tried again later */
     uint64_t polls;          /* times a worker asked the kernel for events */
     uint64_t parks;          /* times a worker went to sleep in the kernel */
     uint64_t stacks_mapped;  /* stacks carved in the whole process */
@@ -225,7 +272,9 @@ SEAM_API int seam_runtime_fd(seam_runtime *runtime);
  *
  * Return: 0 when nothing is left to do for now, 1 when there is (the descriptor is readable), or
  *   -EINVAL     @runtime has threads of its own
- *   -EBUSY      another thread is driving @runtime
+ *   -EBUSY      another thread is driving @runtime. It may be one that stands in because a task
+ *               had blocked the caller in the last call (SEAM_OVERTAKE_ON): the descriptor becomes
+ *               readable when it has stepped back and there is something to do
  *   -EDEADLK    the caller is a task of @runtime
  *   -ESHUTDOWN  @runtime has been stopped
  *   -EOWNERDEAD this is a forked child

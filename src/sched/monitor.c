@@ -4,20 +4,36 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "sched/incident.h"
 #include "sched/runtime.h"
 
 enum {
-    PERIOD_NS = 500 * 1000,
-    CPU_SLACK_NS = 20 * 1000, /* a thread that used less between two looks was not running */
+    CPU_SLACK_NS = 20 * 1000, /* who used less between two looks was not running */
+    BUSY_NS = 1000 * 1000,    /* CPU time without a switch: neither a short task nor a long one
+                                    * on a machine that has no time for it */
+    RETRY_AFTER_NS = 5 * 1000 * 1000, /* the system has refused a thread */
 };
 
-/* What the monitor saw of a role that stood still with work waiting. */
+/* What the monitor saw of a role's holder that was outside, and has not switched since. */
 struct sighting {
     struct sm_thread *holder; /* NULL: nothing to compare with */
     uint64_t tick;
-    int64_t cpu_ns;
-    bool is_runnable; /* running, or kept off the CPU by others */
+    int64_t since_ns;
+    int64_t first_cpu_ns;
+    int64_t cpu_ns;   /* at the last look */
+    int64_t retry_ns; /* not to be acted upon before */
+    bool is_noted;    /* as an incident */
 };
+
+/* The monitor's own. */
+struct watch {
+    struct seam_runtime *runtime;
+    struct sm_incidents incidents;
+    uint32_t cpu_count;     /* 0: not asked yet */
+    struct sighting seen[]; /* of each worker */
+};
+
+enum verdict { FINE, BLOCKED, BUSY };
 
 /*
  * Take the role from holder, unless it is inside: see task/thread.h. True: the role is ours, in the
@@ -39,128 +55,237 @@ static bool sm_role_take(struct sm_role *role, struct sm_thread *holder)
     return false;
 }
 
-static struct sighting look_at(struct sm_worker *worker, struct sm_thread *holder)
+/* Compare with the last look. The holder has been outside, without a switch, since then. */
+static enum verdict judge(struct sighting *seen, int64_t cpu_ns)
 {
-    /* relaxed: the tick moves or it does not; clock and id are the thread's own for good, or those
-     * of a thread that has ended, which fail to be read. */
-    return (struct sighting){
-            .holder = holder,
-            .tick = sm_load_relaxed(&worker->stats.switches),
-            .cpu_ns = sm_os_clock_ns(sm_load_relaxed(&holder->cpu_clock)),
-            .is_runnable = sm_os_thread_is_runnable(sm_load_relaxed(&holder->tid)),
-    };
-}
-
-/* Has the role stood still since, its thread neither running nor kept waiting for a CPU? */
-static bool is_blocked(const struct sighting *then, const struct sighting *now)
-{
-    return then->holder == now->holder && then->tick == now->tick
-            && now->cpu_ns - then->cpu_ns < CPU_SLACK_NS && !then->is_runnable && !now->is_runnable;
-}
-
-static void hand_over(struct sm_worker *worker, struct sm_thread *holder)
-{
-    struct seam_runtime *runtime = worker->runtime;
-    if (!sm_role_take(&worker->role, holder)) return;
-    if (sm_runtime_give_role(runtime, worker)) {
-        sm_count_relaxed(&runtime->handovers, 1);
-        return;
+    int64_t used_ns = cpu_ns - seen->cpu_ns;
+    seen->cpu_ns = cpu_ns;
+    /* relaxed: the id is the thread's own for good, or that of one that has ended, which fails to
+     * be read. Asked last: it costs as much as all the rest. */
+    if (used_ns < CPU_SLACK_NS && !sm_os_thread_is_runnable(sm_load_relaxed(&seen->holder->tid))) {
+        return BLOCKED;
     }
-    /* No thread to be had. The holder gets its role back and the work waits for it.
-     * release: pairs with the acquire in sm_enter_slow(). */
-    sm_store_release(&worker->role.holder, holder);
+    return cpu_ns - seen->first_cpu_ns >= BUSY_NS ? BUSY : FINE;
 }
 
-static void watch(struct sm_worker *worker, struct sighting *seen, int64_t now_ns)
+/* What can be said about worker, whose role is in our hands. */
+static void describe(const struct sm_worker *worker, struct sm_incident *incident)
 {
+    const struct sm_task *task = worker->running;
+    (void)snprintf(incident->name, sizeof incident->name, "%s", task->name);
+    incident->shown.spawned_at = task->spawned_at;
+    incident->returns =
+            sm_load_relaxed(&incident->thread->returns); /* relaxed: it cannot come back */
+}
+
+static struct sm_incident begin_incident(
+        const struct sm_worker *worker, const struct sighting *seen, enum verdict verdict)
+{
+    struct sm_incident incident = {
+            .shown = {.worker = worker->index, .syscall_number = -1},
+            .thread = seen->holder,
+            .tick = seen->tick,
+            .since_ns = seen->since_ns,
+    };
+    incident.shown.kind = verdict == BUSY ? SEAM_INCIDENT_BUSY : SEAM_INCIDENT_BLOCKED;
+    incident.shown.lasted_ns = sm_now_ns() - seen->since_ns;
+    struct sm_os_syscall call;
+    if (verdict == BLOCKED
+            /* relaxed: as in judge(). */
+            && sm_os_thread_syscall(sm_load_relaxed(&seen->holder->tid), &call)) {
+        incident.shown.syscall_number = call.number;
+        incident.shown.pc = call.pc;
+        incident.shown.sp = call.sp;
+    }
+    return incident;
+}
+
+/* Take the role, and give it to another thread or, where that may not or cannot be, back. */
+static void act(
+        struct watch *watch, struct sm_worker *worker, struct sighting *seen, enum verdict verdict)
+{
+    struct seam_runtime *runtime = watch->runtime;
+    struct sm_incident incident = begin_incident(worker, seen, verdict);
+    if (!sm_role_take(&worker->role, seen->holder)) return;
+
+    describe(worker, &incident);
+    bool is_given = runtime->may_overtake && sm_runtime_give_role(runtime, worker, seen->holder);
+    /* release: pairs with the acquire in sm_enter_slow(). The work waits for the old holder. */
+    if (!is_given) sm_store_release(&worker->role.holder, seen->holder);
+
+    incident.shown.is_handed_over = is_given;
+    if (is_given) {
+        sm_count_relaxed(&runtime->handovers, 1);
+    } else if (runtime->may_overtake) {
+        incident.shown.kind = SEAM_INCIDENT_NO_THREAD;
+        seen->retry_ns = sm_now_ns() + RETRY_AFTER_NS;
+    }
+    if (!seen->is_noted || is_given) sm_incidents_add(&watch->incidents, &incident);
+    seen->is_noted = true;
+    if (is_given) seen->holder = NULL;
+}
+
+/* May one more thread compute beside the workers? See the bound in monitor.h. */
+static bool has_room_for_a_busy_one(struct watch *watch)
+{
+    if (watch->cpu_count == 0) watch->cpu_count = sm_os_cpu_count();
+    return sm_incidents_runnable(&watch->incidents, watch->cpu_count) < watch->cpu_count;
+}
+
+static bool may_act(
+        struct watch *watch, const struct sighting *seen, enum verdict verdict, int64_t now_ns)
+{
+    if (verdict == FINE || now_ns < seen->retry_ns) return false;
+    if (!watch->runtime->may_overtake) return !seen->is_noted;
+    return verdict == BLOCKED || has_room_for_a_busy_one(watch);
+}
+
+static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_ns)
+{
+    struct sighting *seen = &watch->seen[worker->index];
     /* acquire: pairs with the release in thread_main() and sm_runtime_give_role(). It carries the
      * thread's record, which is never unmapped; whether it still holds the role, the CAS decides. */
     struct sm_thread *holder = sm_load_acquire(&worker->role.holder);
-    bool is_outside = holder != NULL && holder != SM_ROLE_CONTESTED
-            && sm_load_relaxed(&holder->inside) == 0; /* relaxed: sm_role_take() looks again */
-    if (!is_outside || !sm_worker_has_work(worker, now_ns)) {
+    if (holder == NULL || holder == SM_ROLE_CONTESTED
+            || sm_load_relaxed(&holder->inside) != 0) { /* relaxed: sm_role_take() looks again */
         seen->holder = NULL;
         return;
     }
-    if (sm_ring_count(&worker->ring) > 0 && worker->runtime->steal != SEAM_STEAL_NONE) {
-        (void)sm_runtime_wake_idle(worker->runtime);
+    /* relaxed: the tick moves or it does not; the clock is the thread's own for good. */
+    uint64_t tick = sm_load_relaxed(&worker->stats.switches);
+    int64_t cpu_ns = sm_os_clock_ns(sm_load_relaxed(&holder->cpu_clock));
+    if (seen->holder != holder || seen->tick != tick) {
+        *seen = (struct sighting){.holder = holder,
+                .tick = tick,
+                .since_ns = now_ns,
+                .first_cpu_ns = cpu_ns,
+                .cpu_ns = cpu_ns};
+        return;
     }
-    struct sighting now = look_at(worker, holder);
-    bool blocked = is_blocked(seen, &now);
-    *seen = now;
-    if (blocked && worker->runtime->may_overtake) {
-        seen->holder = NULL;
-        hand_over(worker, holder);
+    if (!sm_worker_has_work(worker, now_ns)) {
+        seen->cpu_ns = cpu_ns;
+        return;
     }
+    /* An idle worker that can take the tasks is the cheaper help. */
+    if (sm_ring_count(&worker->ring) > 0 && watch->runtime->steal != SEAM_STEAL_NONE) {
+        (void)sm_runtime_wake_idle(watch->runtime);
+    }
+    enum verdict verdict = judge(seen, cpu_ns);
+    if (may_act(watch, seen, verdict, now_ns)) act(watch, worker, seen, verdict);
+}
+
+static bool is_at_rest(struct sm_worker *worker)
+{
+    /* seq_cst: pairs with the exchange in sleep_in_poller(): a worker that wakes clears it and then
+     * looks whether we sleep. */
+    if (sm_load_seq_cst(&worker->is_sleeping) != 0) return true;
+    /* Nobody drives. seq_cst: pairs with the CAS in sm_worker_try_hold(), likewise. */
+    return worker->poller.is_driven && sm_load_seq_cst(&worker->role.holder) == NULL;
 }
 
 static bool everybody_sleeps(struct seam_runtime *runtime)
 {
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
-        /* seq_cst: pairs with the exchange in sleep_in_poller(): a worker that wakes clears it and
-         * then looks whether we sleep. */
-        if (sm_load_seq_cst(&runtime->workers[i].is_sleeping) == 0) return false;
+        if (!is_at_rest(&runtime->workers[i])) return false;
     }
     return true;
+}
+
+/* Sleep for a period or, while all workers sleep, until one wakes up. Without a limit unless there
+ * is an incident to be shown. */
+static void pause_watch(struct watch *watch)
+{
+    struct sm_monitor *monitor = &watch->runtime->monitor;
+    int64_t until_ns = sm_now_ns() + monitor->period_ns;
+    /* seq_cst: pairs with the load in sm_monitor_rouse(): we say that we sleep, then look; a
+     * worker wakes, then looks whether we sleep. */
+    sm_store_seq_cst(&monitor->sleeps, 1);
+    if (everybody_sleeps(watch->runtime)) {
+        until_ns = sm_incidents_next_ns(&watch->incidents);
+    } else {
+        sm_store_seq_cst(&monitor->sleeps, 0); /* seq_cst: pairs with as above */
+    }
+    uint32_t signal = SM_SIGNAL_NONE;
+    (void)sm_os.futex_wait(&monitor->signal, signal, until_ns);
+    /* A rousing is used up; an end stays. acq_rel: pairs with the CAS in sm_monitor_rouse(). */
+    signal = SM_SIGNAL_ROLE;
+    (void)sm_cas_acq_rel(&monitor->signal, &signal, SM_SIGNAL_NONE);
+    sm_store_seq_cst(&monitor->sleeps, 0); /* seq_cst: pairs with as above */
+}
+
+static void watch_until_the_end(struct watch *watch)
+{
+    struct seam_runtime *runtime = watch->runtime;
+    /* acquire: pairs with the release in sm_monitor_stop(). */
+    while (sm_load_acquire(&runtime->monitor.signal) != SM_SIGNAL_END) {
+        pause_watch(watch);
+        int64_t now_ns = sm_now_ns();
+        for (uint32_t i = 0; i < runtime->worker_count; i++) {
+            look_at(watch, &runtime->workers[i], now_ns);
+        }
+        sm_incidents_look(&watch->incidents, now_ns);
+    }
 }
 
 static void *monitor_main(void *arg)
 {
     struct seam_runtime *runtime = arg;
-    struct sm_monitor *monitor = &runtime->monitor;
     char name[24] = "";
     (void)snprintf(name, sizeof name, "%s-mon", runtime->name);
     sm_os_thread_name(name);
     sm_os_membarrier_prepare();
 
-    /* acquire: pairs with the release in sm_monitor_stop(). */
-    while (sm_load_acquire(&monitor->signal) != SM_SIGNAL_END) {
-        int64_t until_ns = sm_now_ns() + PERIOD_NS;
-        /* seq_cst: pairs with the load in sm_monitor_rouse(): we say that we sleep, then look; a
-         * worker wakes, then looks whether we sleep. */
-        sm_store_seq_cst(&monitor->sleeps, 1);
-        if (everybody_sleeps(runtime)) {
-            until_ns = INT64_MAX;
-        } else {
-            sm_store_seq_cst(&monitor->sleeps, 0); /* seq_cst: pairs with as above */
-        }
-        uint32_t signal = SM_SIGNAL_NONE;
-        (void)sm_os.futex_wait(&monitor->signal, signal, until_ns);
-        /* A rousing is used up; an end stays. acq_rel: pairs with the CAS in sm_monitor_rouse(). */
-        signal = SM_SIGNAL_ROLE;
-        (void)sm_cas_acq_rel(&monitor->signal, &signal, SM_SIGNAL_NONE);
-        sm_store_seq_cst(&monitor->sleeps, 0); /* seq_cst: pairs with as above */
-        int64_t now_ns = sm_now_ns();
-        for (uint32_t i = 0; i < runtime->worker_count; i++) {
-            watch(&runtime->workers[i], &monitor->seen[i], now_ns);
-        }
-    }
+    watch_until_the_end(runtime->monitor.watch);
     return NULL;
 }
 
 void sm_monitor_rouse(struct seam_runtime *runtime)
 {
     struct sm_monitor *monitor = &runtime->monitor;
-    /* seq_cst: pairs with the stores in monitor_main(). */
+    /* seq_cst: pairs with the stores in pause_watch(). */
     if (sm_load_seq_cst(&monitor->sleeps) == 0) return;
 
     uint32_t none = SM_SIGNAL_NONE;
-    /* acq_rel: pairs with the CAS in monitor_main(); an end is not overwritten. */
+    /* acq_rel: pairs with the CAS in pause_watch(); an end is not overwritten. */
     if (sm_cas_acq_rel(&monitor->signal, &none, SM_SIGNAL_ROLE)) {
         sm_os.futex_wake(&monitor->signal, 1);
     }
 }
 
+static size_t watch_bytes(const struct seam_runtime *runtime)
+{
+    return sizeof(struct watch) + runtime->worker_count * sizeof(struct sighting);
+}
+
+static int new_watch(struct seam_runtime *runtime, struct watch **out_watch)
+{
+    struct watch *watch = sm_os.map(watch_bytes(runtime));
+    if (watch == NULL) return -ENOMEM;
+    watch->runtime = runtime;
+    int r = sm_incidents_init(&watch->incidents, runtime);
+    if (r < 0) {
+        sm_os.unmap(watch, watch_bytes(runtime));
+        return r;
+    }
+    *out_watch = watch;
+    return 0;
+}
+
+static void free_watch(struct watch *watch)
+{
+    sm_incidents_fini(&watch->incidents);
+    sm_os.unmap(watch, watch_bytes(watch->runtime));
+}
+
 int sm_monitor_start(struct seam_runtime *runtime)
 {
     struct sm_monitor *monitor = &runtime->monitor;
-    size_t bytes = runtime->worker_count * sizeof *monitor->seen;
-    monitor->seen = sm_os.map(bytes);
-    if (monitor->seen == NULL) return -ENOMEM;
+    int r = new_watch(runtime, &monitor->watch);
+    if (r < 0) return r;
 
-    int r = sm_os.thread_start(&monitor->thread, monitor_main, runtime);
+    r = sm_os.thread_start(&monitor->thread, monitor_main, runtime);
     monitor->has_thread = r == 0;
-    if (r < 0) sm_os.unmap(monitor->seen, bytes);
+    if (r < 0) free_watch(monitor->watch);
     return r;
 }
 
@@ -168,11 +293,11 @@ void sm_monitor_stop(struct seam_runtime *runtime)
 {
     struct sm_monitor *monitor = &runtime->monitor;
     if (!monitor->has_thread) return;
-    /* release: pairs with the acquire in monitor_main(). */
+    /* release: pairs with the acquire in watch_until_the_end(). */
     sm_store_release(&monitor->signal, SM_SIGNAL_END);
     sm_os.futex_wake(&monitor->signal, 1);
     (void)pthread_join(monitor->thread, NULL);
-    sm_os.unmap(monitor->seen, runtime->worker_count * sizeof *monitor->seen);
+    free_watch(monitor->watch);
     sm_lock(&runtime->lock);
     monitor->has_thread = false;
     sm_unlock(&runtime->lock);

@@ -1,15 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched/monitor.h - the thread that notices when a worker's thread is blocked.
+ * sched/monitor.h - the thread that notices when a task holds up those behind it.
  *
- * Every PERIOD it looks at each role whose tick has not moved while there is work for it:
+ * Each period it looks at every role whose holder is outside the runtime. If the role's tick has
+ * not moved since the last look, and there is work for it, then the thread is
  *
- *   its ring holds tasks, and a worker sleeps     wake that worker: it steals them
- *   the thread is outside the runtime and has     blocked in the kernel: take the role and give it
- *   used no CPU since the last look               to a spare thread
- *   it has used CPU, or waits for one             busy, or the machine is: leave it alone
+ *   blocked   it has used no CPU since the last look, and its state letter is not R: take the role
+ *             and give it to a spare thread
+ *   busy      it has used BUSY_NS of CPU since the tick was first seen: the same, within the bound
+ *             below. A task that computes for less is never overtaken, however slow the machine
+ *   neither   it wants a CPU and gets none, or has just begun to compute: leave it alone. (The run
+ *             delay that the kernel counts would say so, too, but only once the thread gets a CPU.)
  *
- * It sleeps without a period while all workers sleep. Its cost is one timed futex wait per period.
+ * Work is a task in fifo, ring, backlog or inbox, a timer that is due, an event of the poller. Where
+ * the ring holds tasks and a worker sleeps, that worker is woken: it steals them.
+ *
+ * Who may touch what, while a role changes hands
+ *
+ *     holder's word   owner-only things of the role       worker->running and its task's header
+ *     -------------   -----------------------------       -------------------------------------
+ *     the thread      the thread, while it is inside      the thread
+ *     CONTESTED       nobody, until the taker knows that  nobody; then the taker may read: the task
+ *                     the thread is outside; then he      cannot end while its thread, which has to
+ *                     may                                 enter for that, waits for the outcome
+ *     another thread  that thread                         that thread
+ *
+ * The bound. A blocked thread that is overtaken adds no runnable thread, since it was not one. A
+ * busy one does: it computes on, beside the new holder. A role is taken from a busy thread only
+ * while fewer threads than there are CPUs are astray (overtaken and not back) and runnable. So at
+ * most workers + CPUs threads of the runtime compute, and those besides that were blocked when they
+ * were overtaken and have woken up since: these end at their next call of ours, and until then no
+ * busy thread is overtaken. The threads are at most workers + SM_SPARES_MAX.
+ *
+ * It sleeps without a period while all workers sleep, unless an incident is about to be shown.
  */
 #pragma once
 

@@ -74,13 +74,18 @@ static void *thread_main(void *arg)
     /* release: pairs with the acquire in sm_enter_slow() and the CAS in sm_role_take(). */
     sm_store_release(&start.worker->role.holder, thread);
     bool has_role = true;
-    while (has_role && sm_worker_run(thread, NULL) == SM_WORKER_LOST) {
+    enum sm_worker_end end = SM_WORKER_DONE;
+    while (has_role && (end = sm_worker_run(thread, NULL)) != SM_WORKER_DONE) {
+        if (end == SM_WORKER_BACK) sm_runtime_stop_driving(runtime, thread);
         sm_clock_idle();
         has_role = wait_for_role(runtime, thread);
         sm_store_relaxed(&thread->inside, 1); /* relaxed: as above */
     }
     if (has_role) sm_clock_idle();
-    if (thread->role != NULL) sm_worker_let_go(sm_worker_of(thread), thread);
+    if (thread->role != NULL) {
+        sm_worker_of(thread)->absent = NULL;
+        sm_worker_let_go(sm_worker_of(thread), thread);
+    }
     return NULL;
 }
 
@@ -104,7 +109,9 @@ static int start_thread(struct seam_runtime *runtime, struct sm_worker *worker)
     return 0;
 }
 
-bool sm_runtime_give_role(struct seam_runtime *runtime, struct sm_worker *worker)
+static void tell_a_driver(struct seam_runtime *runtime);
+
+static bool give_to_spare(struct seam_runtime *runtime, struct sm_worker *worker)
 {
     sm_lock(&runtime->lock);
     struct sm_list *link = sm_list_first(&runtime->spares);
@@ -126,6 +133,27 @@ bool sm_runtime_give_role(struct seam_runtime *runtime, struct sm_worker *worker
     return true;
 }
 
+bool sm_runtime_give_role(
+        struct seam_runtime *runtime, struct sm_worker *worker, struct sm_thread *from)
+{
+    if (sm_worker_is_wanted_back(worker)) {
+        worker->absent = NULL;
+        sm_worker_rest(worker);
+        /* seq_cst: pairs with the CAS in sm_worker_try_hold(), as in sm_worker_let_go(). */
+        sm_store_seq_cst(&worker->role.holder, NULL);
+        tell_a_driver(runtime);
+        return true;
+    }
+    struct sm_thread *absent = worker->absent;
+    if (runtime->is_current_thread && absent == NULL) {
+        worker->absent = from;
+        worker->absent_returns = sm_load_relaxed(&from->returns); /* relaxed: it is astray */
+    }
+    bool is_given = give_to_spare(runtime, worker);
+    if (!is_given) worker->absent = absent;
+    return is_given;
+}
+
 /* ---- construction ---- */
 
 static int check_options(const struct seam_options *options, uint8_t *out_stack_class)
@@ -133,6 +161,11 @@ static int check_options(const struct seam_options *options, uint8_t *out_stack_
     if (options->workers > SM_WORKERS_MAX) return -EINVAL;
     if (options->current_thread && options->workers > 1) return -EINVAL;
     if (options->steal > SEAM_STEAL_FULL || options->blockers_max > 65536) return -EINVAL;
+    if (options->overtake > SEAM_OVERTAKE_ON) return -EINVAL;
+    int64_t period_ns = options->monitor_period_ns;
+    if (period_ns != 0 && (period_ns < SM_PERIOD_MIN_NS || period_ns > SM_PERIOD_MAX_NS)) {
+        return -EINVAL;
+    }
     for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++) {
         if (options->reserved[i] != 0) return -EINVAL;
     }
@@ -175,9 +208,7 @@ static int start_threads(struct seam_runtime *runtime)
         int r = start_thread(runtime, &runtime->workers[i]);
         if (r < 0) return r;
     }
-    /* On virtual time nothing is taken from anybody: a look at a real clock would not repeat. */
-    bool needs_monitor = !runtime->is_current_thread && !sm_clock_is_virtual();
-    return needs_monitor ? sm_monitor_start(runtime) : 0;
+    return runtime->monitor.is_wanted ? sm_monitor_start(runtime) : 0;
 }
 
 /* Who a stack overflow happened to; runs in the signal handler. */
@@ -192,10 +223,22 @@ static void set_options(
 {
     runtime->is_current_thread = options->current_thread;
     runtime->is_driven = drive || options->current_thread;
-    runtime->may_overtake = !options->current_thread;
+    runtime->may_overtake = options->overtake == SEAM_OVERTAKE_ON
+            || (options->overtake == SEAM_OVERTAKE_DEFAULT && !options->current_thread);
+    runtime->monitor = (struct sm_monitor){
+            /* On virtual time nothing is taken from anybody: a look at a real clock would not
+             * repeat. */
+            .is_wanted = !sm_clock_is_virtual()
+                    && (runtime->may_overtake || options->overtake == SEAM_OVERTAKE_OFF),
+            .is_quiet = options->quiet_incidents,
+            .period_ns = options->monitor_period_ns != 0 ? options->monitor_period_ns
+                                                         : SM_PERIOD_DEFAULT_NS,
+            .on_incident = options->on_incident,
+            .incident_arg = options->incident_arg,
+    };
     runtime->steal = options->steal == SEAM_STEAL_DEFAULT ? SEAM_STEAL_UNSTARTED : options->steal;
-    runtime->worker_count = options->workers != 0 ? options->workers : sm_os_cpu_count();
-    if (options->current_thread) runtime->worker_count = 1;
+    runtime->worker_count = options->current_thread ? 1 : options->workers;
+    if (runtime->worker_count == 0) runtime->worker_count = sm_os_cpu_count();
     if (runtime->worker_count > SM_WORKERS_MAX) runtime->worker_count = SM_WORKERS_MAX;
     (void)snprintf(runtime->name, sizeof runtime->name, "%s",
             options->name != NULL ? options->name : "seam");
@@ -342,6 +385,9 @@ void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_sta
     struct seam_runtime_stats stats = {
             .workers = runtime->worker_count,
             .handovers = sm_load_relaxed(&runtime->handovers),
+            .blocked = sm_load_relaxed(&runtime->monitor.counts[SEAM_INCIDENT_BLOCKED]),
+            .busy = sm_load_relaxed(&runtime->monitor.counts[SEAM_INCIDENT_BUSY]),
+            .without_thread = sm_load_relaxed(&runtime->monitor.counts[SEAM_INCIDENT_NO_THREAD]),
             .stack_guard = guards[stacks.mode],
             .poller = "epoll",
     };
@@ -476,6 +522,7 @@ void sm_runner_drive_retire(struct sm_thread *thread, struct seam_runtime *runti
 
 void sm_runtime_stop_driving(struct seam_runtime *runtime, struct sm_thread *thread)
 {
+    runtime->workers[0].absent = NULL;
     sm_worker_rest(&runtime->workers[0]);
     sm_worker_let_go(&runtime->workers[0], thread);
     tell_a_driver(runtime);
@@ -519,7 +566,7 @@ int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread)
     if (sm_worker_try_hold(worker, thread)) {
         if (task == NULL) sm_thread_prepare_to_run(thread);
         r = sm_worker_run_some(thread, LIMIT_NS) ? 1 : 0;
-        sm_runtime_stop_driving(runtime, thread);
+        if (thread->role != NULL) sm_runtime_stop_driving(runtime, thread);
     }
     thread->task = task;
     thread->role = role;

@@ -38,10 +38,20 @@ enum { SM_SIGNAL_NONE, SM_SIGNAL_ROLE, SM_SIGNAL_END };
 
 struct sm_pool;
 
+#define SM_PERIOD_DEFAULT_NS ((int64_t)250 * 1000)
+#define SM_PERIOD_MIN_NS     ((int64_t)50 * 1000)
+#define SM_PERIOD_MAX_NS     ((int64_t)1000 * 1000 * 1000)
+
 struct sm_monitor {
     pthread_t thread;
+    bool is_wanted;
+    bool is_quiet; /* no lines on stderr */
+    int64_t period_ns;
+    seam_incident_fn *on_incident;
+    void *incident_arg;
+    _Atomic(uint64_t) counts[SEAM_INCIDENT_NO_THREAD + 1]; /* incidents of each kind */
     bool has_thread;          /* under the runtime's lock once others know it */
-    struct sighting *seen;    /* its notes, one for each worker; see sched/monitor.c */
+    struct watch *watch;      /* its notes; see sched/monitor.c */
     _Atomic(uint32_t) signal; /* futex */
     _Atomic(uint32_t) sleeps; /* until a worker wakes up */
 };
@@ -62,7 +72,7 @@ struct seam_runtime {
     uint32_t worker_count;
     bool is_current_thread;
     bool is_driven;    /* the first worker has no thread of its own */
-    bool may_overtake; /* roles may be taken from blocked threads */
+    bool may_overtake; /* roles may be taken from threads that are outside for long */
     enum seam_steal steal;
     uint8_t stack_class;
     char name[16];
@@ -138,9 +148,17 @@ SM_COLD void sm_runtime_call_in_stacks(struct seam_runtime *runtime);
 bool sm_runtime_wake_idle(struct seam_runtime *runtime);
 void sm_runtime_set_idle(struct sm_worker *worker, bool is_idle);
 
-/* Make a thread, or find a spare one, that runs worker, whose role has been taken (monitor). The
- * role must be in the caller's hands. False: no thread to be had. */
-bool sm_runtime_give_role(struct seam_runtime *runtime, struct sm_worker *worker);
+/*
+ * Make a thread, or find a spare one, that runs worker, whose role has been taken from a thread
+ * (monitor). The role must be in the caller's hands. False: no thread to be had.
+ *
+ * In a current-thread runtime the spare only stands in for the driver that was overtaken. When that
+ * one has come back, whoever stands in then lets the role rest, at its next scheduling point; and if
+ * he is blocked himself, this function does it for him. From then on the runtime is driven, or not,
+ * as if nothing had happened.
+ */
+bool sm_runtime_give_role(
+        struct seam_runtime *runtime, struct sm_worker *worker, struct sm_thread *from);
 
 /* The runtime of the calling task or pool job; NULL for a plain thread. */
 struct seam_runtime *sm_runtime_current(struct sm_thread *thread);

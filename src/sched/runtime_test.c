@@ -35,6 +35,9 @@ TEST(options_out_of_range_are_refused)
             {.workers = SM_WORKERS_MAX + 1},
             {.workers = 2, .current_thread = true},
             {.steal = (enum seam_steal)(SEAM_STEAL_FULL + 1)},
+            {.overtake = (enum seam_overtake)(SEAM_OVERTAKE_ON + 1)},
+            {.monitor_period_ns = SM_PERIOD_MIN_NS - 1},
+            {.monitor_period_ns = SM_PERIOD_MAX_NS + 1},
             {.blockers_max = 65537},
             {.stack_bytes = (1 << 20) + 1},
             {.reserved = {[7] = 1}},
@@ -140,56 +143,88 @@ TEST(a_runtime_for_which_there_is_no_memory_leaves_nothing_behind)
             r = seam_runtime_new(options[i], &runtime);
         }
         CHECK_OK(r);
-        CHECK_EQ(allowed - 1, i == 0 ? 2 : 1); /* workers, and what the monitor notes of them */
+        CHECK_EQ(allowed - 1, i == 0 ? 3 : 1); /* workers, and two for what the monitor notes */
         sm_store_relaxed(&maps_allowed, 1000);
         use_and_free(runtime);
     }
     sm_os = real;
 }
 
-/* A task that needs a thread to be taken over, and there is none: it goes on when it can. */
+/* A task that needs a thread to be taken over, and there is none: the others wait until there is. */
+struct shortage {
+    int fds[2];
+    _Atomic(int) told;
+    bool is_mended; /* by the callback: else it ends the block itself */
+};
+
+static void let_go_when_told(const struct seam_incident *incident, void *arg)
+{
+    struct shortage *shortage = arg;
+    if (incident->kind != SEAM_INCIDENT_NO_THREAD) return;
+    CHECK(!incident->is_handed_over);
+    if (sm_add_relaxed(&shortage->told, 1) > 0) return;
+    if (shortage->is_mended) {
+        sm_store_relaxed(&threads_allowed, 1);
+    } else {
+        CHECK_EQ(write(shortage->fds[1], "x", 1), 1);
+    }
+}
+
 static int block_and_go_on(void *arg)
 {
-    const int *fds = arg;
+    const struct shortage *shortage = arg;
     char byte = 0;
-    CHECK_EQ(read(fds[0], &byte, 1), 1);
+    CHECK_EQ(read(shortage->fds[0], &byte, 1), 1);
     return seam_yield();
 }
 
-static void *write_late(void *arg)
+static int let_go(void *arg)
 {
-    const int *fds = arg;
-    (void)usleep(20 * 1000); /* long enough for the monitor to try, several times */
-    CHECK_EQ(write(fds[1], "x", 1), 1);
-    return NULL;
+    const struct shortage *shortage = arg;
+    return shortage->is_mended ? (int)write(shortage->fds[1], "x", 1) : 0;
 }
 
-TEST(a_role_that_no_thread_can_take_stays_with_its_holder)
+static void block_in_a_shortage(struct shortage *shortage, struct seam_runtime_stats *out_stats)
 {
     real = sm_os;
     sm_os.thread_start = start_a_few;
     sm_store_relaxed(&threads_allowed, 2); /* a worker and the monitor */
-    const struct seam_options options = {.workers = 1};
+    CHECK_EQ(pipe2(shortage->fds, O_CLOEXEC), 0);
+    const struct seam_options options = {
+            .workers = 1, .on_incident = let_go_when_told, .incident_arg = shortage};
     seam_runtime *runtime = NULL;
     CHECK_OK(seam_runtime_new(&options, &runtime));
-    int fds[2];
-    CHECK_EQ(pipe2(fds, O_CLOEXEC), 0);
-    pthread_t writer;
-    CHECK_EQ(pthread_create(&writer, NULL, write_late, fds), 0);
     struct seam_scope scope;
     CHECK_OK(seam_scope_begin(&scope, runtime, SEAM_FOREVER));
-    CHECK_OK(seam_spawn(&scope, block_and_go_on, fds, NULL, NULL));
-    CHECK_OK(seam_spawn(&scope, nothing, NULL, NULL, NULL));
+    CHECK_OK(seam_spawn(&scope, block_and_go_on, shortage, NULL, NULL));
+    CHECK_OK(seam_spawn(&scope, let_go, shortage, NULL, NULL));
     CHECK_OK(seam_scope_end(&scope));
-    struct seam_runtime_stats stats;
-    seam_runtime_stats_read(runtime, &stats);
-    CHECK_EQ(stats.handovers, 0);
-    CHECK_EQ(pthread_join(writer, NULL), 0);
-    (void)close(fds[0]);
-    (void)close(fds[1]);
     CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
+    seam_runtime_stats_read(runtime, out_stats);
     seam_runtime_free(runtime);
     sm_os = real;
+    CHECK_EQ(sm_load_relaxed(&shortage->told), 1); /* however often it was tried */
+    (void)close(shortage->fds[0]);
+    (void)close(shortage->fds[1]);
+}
+
+TEST(a_role_that_no_thread_can_take_stays_with_its_holder)
+{
+    struct shortage shortage = {};
+    struct seam_runtime_stats stats;
+    block_in_a_shortage(&shortage, &stats);
+    CHECK_EQ(stats.handovers, 0);
+    CHECK_EQ(stats.without_thread, 1);
+}
+
+TEST(a_role_that_no_thread_could_take_is_taken_when_there_is_one)
+{
+    struct shortage shortage = {.is_mended = true};
+    struct seam_runtime_stats stats;
+    block_in_a_shortage(&shortage, &stats);
+    CHECK_EQ(stats.handovers, 1);
+    CHECK_EQ(stats.without_thread, 1);
+    CHECK_EQ(stats.blocked, 1);
 }
 
 /* ---- stopping ---- */

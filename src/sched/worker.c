@@ -197,6 +197,7 @@ static inline void switch_to(
     struct sm_worker *worker = sm_worker_of(thread);
     sm_count_relaxed(&worker->stats.switches, 1);
     thread->task = task;
+    worker->running = task;
     sm_store_relaxed(&task->worker, worker); /* relaxed: published by its next wait */
     if (task->stage == SM_TASK_FRESH) begin(worker, task);
     /* relaxed: the task is on no queue and nobody can claim it. */
@@ -268,6 +269,7 @@ static void send_home(void *arg)
 struct sm_thread *sm_runner_rejoin(struct sm_thread *thread)
 {
     struct sm_task *task = thread->task;
+    sm_count_relaxed(&thread->returns, 1);
     thread->task = NULL;
     thread->role = NULL;
     thread->after = send_home;
@@ -388,7 +390,8 @@ bool sm_worker_has_work(struct sm_worker *worker, int64_t now_ns)
     return sm_fifo_peek(&worker->fifo) != NULL || sm_fifo_peek(&worker->backlog) != NULL
             || sm_ring_count(&worker->ring) > 0 || !sm_inbox_is_empty(&worker->inbox)
             || sm_load_relaxed(&worker->timers.next_ns) <= now_ns
-            || sm_poller_has_events(&worker->poller);
+            /* Asked last, and only if there is anything to hear of: it costs a system call. */
+            || (sm_poller_has_watched(&worker->poller) && sm_poller_has_events(&worker->poller));
 }
 
 /* ---- looking for work ---- */
@@ -554,6 +557,7 @@ enum sm_worker_end sm_worker_run(struct sm_thread *thread, struct sm_party *part
 {
     struct sm_worker *worker = sm_worker_of(thread);
     while (!is_over(worker, party)) {
+        if (sm_worker_is_wanted_back(worker)) return SM_WORKER_BACK;
         struct sm_task *task = next_task(worker);
         if (task == NULL) {
             find_work(worker, party);
@@ -578,7 +582,7 @@ bool sm_worker_run_some(struct sm_thread *thread, int64_t limit_ns)
         }
         if (task == NULL) return false;
         switch_to(thread, thread->native, task);
-        if (sm_now_ns() >= end_ns) return true;
+        if (thread->role == NULL || sm_now_ns() >= end_ns) return true;
     }
 }
 

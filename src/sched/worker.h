@@ -60,7 +60,11 @@ struct sm_worker {
     struct sm_fifo backlog;
     struct sm_stack_cache stacks[SM_STACK_CLASS_COUNT];
     int64_t looked_ns;
-    uint32_t look_every; /* how many switches make about 200 us, lately */
+    uint32_t look_every;     /* how many switches make about 200 us, lately */
+    struct sm_task *running; /* switched to last; it lives while the holder is outside */
+    struct sm_thread
+            *absent; /* current-thread: the driver for whom the holder stands in; NULL: none */
+    uint32_t absent_returns; /* its returns, when it was overtaken */
     struct sm_spin spin;
     uint32_t random;
     struct sm_poller poller;
@@ -88,7 +92,8 @@ void sm_worker_fini(struct sm_worker *worker);
 
 enum sm_worker_end {
     SM_WORKER_DONE, /* the condition holds; the role is still ours */
-    SM_WORKER_LOST, /* the role was taken while a task of ours was blocked */
+    SM_WORKER_LOST, /* the role was taken while a task of ours was outside for long */
+    SM_WORKER_BACK, /* the driver we stand in for has come back; the role is still ours */
 };
 
 /*
@@ -97,7 +102,17 @@ enum sm_worker_end {
  */
 enum sm_worker_end sm_worker_run(struct sm_thread *thread, struct sm_party *party);
 
-/* Run what can run without sleeping, for about limit_ns. True if there is more. */
+/* Has the driver come back for whom the holder stands in? Holder only. */
+static inline bool sm_worker_is_wanted_back(const struct sm_worker *worker)
+{
+    /* relaxed: after it, and before it looks for us, the driver sends its task to our inbox; that
+     * carries it. */
+    return worker->absent != NULL
+            && sm_load_relaxed(&worker->absent->returns) != worker->absent_returns;
+}
+
+/* Run what can run without sleeping, for about limit_ns. True if there is more, or if the role was
+ * lost: thread->role says. */
 bool sm_worker_run_some(struct sm_thread *thread, int64_t limit_ns);
 
 /* Nobody will hold the role for a while: have the poller's descriptor show when somebody should. */

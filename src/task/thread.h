@@ -71,6 +71,10 @@ struct sm_thread {
     struct sm_list link;      /* spares */
     _Atomic(uint32_t) signal; /* futex of a spare */
     struct sm_thread *next_free;
+    /* How often it came back to a role that had been taken. Written by the thread only. Who takes a
+     * role reads it before (the thread cannot come back meanwhile): while it has not moved, the
+     * thread is astray. */
+    _Atomic(uint32_t) returns;
 };
 
 /* Make a record for the calling thread. */

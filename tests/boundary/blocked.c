@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boundary/blocked.c - tasks that block their thread, and the work that is behind them: rows l, l2.
+ * boundary/blocked.c - tasks that block their thread, and the work that is behind them: rows c, l, l2.
  *
- * Not on current-thread: there two tasks never run at once, so what a blocked thread waits for
- * cannot happen; seam/runtime.h promises no more.
+ * On current-thread with SEAM_OVERTAKE_ON: else two tasks never run at once there, and what a
+ * blocked thread waits for cannot happen.
  */
+#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "boundary/flavours.h"
 
@@ -36,12 +38,12 @@ static int block_for_a_child(void *arg)
 
 /* Row l with one worker, row l2 with more: a worker is idle and the child is the blocked task's
  * next. Tokio hangs, with four workers too: the child is in a slot that nobody may steal from. */
-ON_WORKERS(a_child_runs_while_its_parent_blocks_the_thread)
+ON_OVERTAKEN(a_child_runs_while_its_parent_blocks_the_thread)
 {
     CHECK_OK(seam_run(options, block_for_a_child, NULL));
 }
 
-ON_WORKERS(a_child_runs_while_its_parent_blocks_a_thread_of_the_runtime)
+ON_OVERTAKEN(a_child_runs_while_its_parent_blocks_a_thread_of_the_runtime)
 {
     seam_runtime *runtime = new_runtime(options);
     CHECK_OK(seam_call(runtime, block_for_a_child, NULL, NULL, SEAM_FOREVER));
@@ -53,7 +55,7 @@ static int block_as_many_as_there_are_workers(void *arg)
     const struct seam_options *options = arg;
     struct seam_scope scope;
     CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
-    for (uint32_t i = 0; i < options->workers; i++) {
+    for (uint32_t i = 0; i < role_count(options); i++) {
         CHECK_OK(seam_spawn(&scope, block_for_a_child, NULL, NULL, NULL));
     }
     CHECK_OK(seam_scope_end(&scope));
@@ -61,9 +63,54 @@ static int block_as_many_as_there_are_workers(void *arg)
 }
 
 /* Row l: all workers blocked at once. Tokio hangs. */
-ON_WORKERS(children_run_while_all_workers_are_blocked)
+ON_OVERTAKEN(children_run_while_all_workers_are_blocked)
 {
     CHECK_OK(seam_run(options, block_as_many_as_there_are_workers, (void *)(uintptr_t)options));
+}
+
+/* ---- the same, where the parent computes ---- */
+
+static int set_flag(void *arg)
+{
+    atomic_store((atomic_int *)arg, 1);
+    return 0;
+}
+
+static int compute_until_a_child_has_run(void *arg)
+{
+    (void)arg;
+    atomic_int flag = 0;
+    struct seam_scope scope;
+    CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
+    CHECK_OK(seam_spawn(&scope, set_flag, &flag, NULL, NULL));
+    while (atomic_load(&flag) == 0) {
+    }
+    return seam_scope_end(&scope);
+}
+
+static int compute_on_all_workers(void *arg)
+{
+    const struct seam_options *options = arg;
+    struct seam_scope scope;
+    CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
+    for (uint32_t i = 0; i < role_count(options); i++) {
+        CHECK_OK(seam_spawn(&scope, compute_until_a_child_has_run, NULL, NULL, NULL));
+    }
+    return seam_scope_end(&scope);
+}
+
+ON_OVERTAKEN(children_run_while_all_workers_compute)
+{
+    CHECK_OK(seam_run(options, compute_on_all_workers, (void *)(uintptr_t)options));
+}
+
+/* Not as many as there are workers: where nothing is stolen, they would all be on one, and more
+ * compute there than may be overtaken. */
+ON_OVERTAKEN(a_child_runs_while_its_parent_computes_and_nothing_is_stolen)
+{
+    struct seam_options alone = *options;
+    alone.steal = SEAM_STEAL_NONE;
+    CHECK_OK(seam_run(&alone, compute_until_a_child_has_run, NULL));
 }
 
 /* ---- what else waits behind a blocked thread ---- */
@@ -120,24 +167,24 @@ static void *block_runtime(void *arg)
 static int open_for_all(void *arg)
 {
     struct prisoner *prisoner = arg;
-    for (uint32_t i = 0; i < prisoner->options->workers; i++) {
+    for (uint32_t i = 0; i < role_count(prisoner->options); i++) {
         gate_open(&prisoner->gate);
     }
     return 0;
 }
 
-ON_WORKERS(a_call_from_a_thread_runs_while_all_workers_are_blocked)
+ON_OVERTAKEN(a_call_from_a_thread_runs_while_all_workers_are_blocked)
 {
     struct prisoner prisoner;
     prisoner_init(&prisoner, options);
     struct outside outside = {.runtime = new_runtime(options), .prisoner = &prisoner};
     pthread_t threads[8];
-    for (uint32_t i = 0; i < options->workers; i++) {
+    for (uint32_t i = 0; i < role_count(options); i++) {
         CHECK_EQ(pthread_create(&threads[i], NULL, block_runtime, &outside), 0);
     }
     CHECK_OK(seam_event_wait(&prisoner.is_blocked, SEAM_FOREVER));
     CHECK_OK(seam_call(outside.runtime, open_for_all, &prisoner, NULL, SEAM_FOREVER));
-    for (uint32_t i = 0; i < options->workers; i++) {
+    for (uint32_t i = 0; i < role_count(options); i++) {
         CHECK_EQ(pthread_join(threads[i], NULL), 0);
     }
     end_runtime(outside.runtime);
@@ -165,7 +212,7 @@ static void block_beside(struct prisoner *prisoner, seam_fn *waiter)
     CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
     CHECK_OK(seam_spawn(&scope, waiter, prisoner, NULL, NULL));
     CHECK_OK(seam_yield());
-    for (uint32_t i = 0; i < prisoner->options->workers; i++) {
+    for (uint32_t i = 0; i < role_count(prisoner->options); i++) {
         CHECK_OK(seam_spawn(&scope, be_blocked, prisoner, NULL, NULL));
     }
     CHECK_OK(seam_scope_end(&scope));
@@ -183,7 +230,7 @@ static int block_beside_a_reader(void *arg)
     return 0;
 }
 
-ON_WORKERS(a_sleeper_wakes_while_all_workers_are_blocked)
+ON_OVERTAKEN(a_sleeper_wakes_while_all_workers_are_blocked)
 {
     struct prisoner prisoner;
     prisoner_init(&prisoner, options);
@@ -199,7 +246,7 @@ static void *feed_the_reader(void *arg)
     return NULL;
 }
 
-ON_WORKERS(a_reader_wakes_while_all_workers_are_blocked)
+ON_OVERTAKEN(a_reader_wakes_while_all_workers_are_blocked)
 {
     struct prisoner prisoner;
     prisoner_init(&prisoner, options);
@@ -219,7 +266,7 @@ static int end_while_blocked(void *arg)
 }
 
 /* The thread that drives is the one that is blocked, and another thread's call needs the role. */
-ON_WORKERS(a_thread_that_is_blocked_in_its_own_runtime_leaves_other_runtimes_alone)
+ON_OVERTAKEN(a_thread_that_is_blocked_in_its_own_runtime_leaves_other_runtimes_alone)
 {
     struct prisoner prisoner;
     prisoner_init(&prisoner, options);
@@ -228,4 +275,86 @@ ON_WORKERS(a_thread_that_is_blocked_in_its_own_runtime_leaves_other_runtimes_alo
     CHECK_OK(seam_run(options, end_while_blocked, &prisoner));
     CHECK_EQ(pthread_join(thread, NULL), 0);
     prisoner_fini(&prisoner);
+}
+
+/* ---- the way back ---- */
+
+/* Row c, block_in_place() on current_thread. Tokio panics: "can call blocking only when running on
+ * the multi-threaded runtime". Here the task waits for a pool thread, and the others run. */
+static int pass_gate(void *arg)
+{
+    gate_pass(arg);
+    return 0;
+}
+
+static int pass_gate_in_pool(void *arg)
+{
+    struct gate *gate = arg;
+    struct seam_scope scope;
+    CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
+    CHECK_OK(seam_spawn(&scope, open_gate, gate, NULL, NULL));
+    CHECK_OK(seam_block(NULL, pass_gate, gate, NULL, SEAM_FOREVER));
+    return seam_scope_end(&scope);
+}
+
+ON_EVERY_RUNTIME(a_task_blocks_in_the_pool_while_others_run)
+{
+    struct gate gate;
+    gate_init(&gate);
+    CHECK_OK(seam_run(options, pass_gate_in_pool, &gate));
+    gate_fini(&gate);
+}
+
+/* A runtime that is current-thread, and whose drivers are overtaken. */
+static const struct seam_options overtaken = {.current_thread = true, .overtake = SEAM_OVERTAKE_ON};
+
+TEST(a_driver_that_was_overtaken_drives_again)
+{
+    seam_runtime *runtime = new_runtime(&overtaken);
+    for (int i = 0; i < ROUNDS; i++) {
+        CHECK_OK(seam_call(runtime, block_for_a_child, NULL, NULL, SEAM_FOREVER));
+        CHECK_OK(seam_call(runtime, compute_until_a_child_has_run, NULL, NULL, SEAM_FOREVER));
+    }
+    struct seam_runtime_stats stats;
+    seam_runtime_stats_read(runtime, &stats);
+    CHECK(stats.handovers >= 2 * ROUNDS);
+    CHECK(stats.blocked >= ROUNDS);
+    end_runtime(runtime);
+}
+
+static int block_and_count(void *arg)
+{
+    CHECK_OK(block_for_a_child(NULL));
+    CHECK_OK(seam_yield()); /* perhaps on the thread that stands in */
+    atomic_fetch_add((atomic_int *)arg, 1);
+    return 0;
+}
+
+/* A foreign loop comes back from every poll, also from one in which a task has blocked it, and hears
+ * from the descriptor when there is more to do. */
+TEST(a_foreign_loop_that_was_overtaken_polls_again)
+{
+    enum { TASKS = 4 };
+    seam_runtime *runtime = new_runtime(&overtaken);
+    atomic_int count = 0;
+    for (int i = 0; i < TASKS; i++) {
+        CHECK_OK(seam_spawn(seam_runtime_root(runtime), block_and_count, &count, NULL, NULL));
+    }
+    while (atomic_load(&count) < TASKS) {
+        struct pollfd wanted = {.fd = seam_runtime_fd(runtime), .events = POLLIN};
+        CHECK_EQ(poll(&wanted, 1, -1), 1);
+        int r = seam_runtime_poll(runtime);
+        CHECK(r >= 0 || r == -EBUSY);
+    }
+    end_runtime(runtime);
+}
+
+/* The default: two tasks never run at once on current-thread, whatever the first does. */
+TEST(nobody_watches_a_driver_who_has_not_asked_for_it)
+{
+    seam_runtime *runtime = new_runtime(&(struct seam_options){.current_thread = true});
+    struct seam_runtime_stats stats;
+    seam_runtime_stats_read(runtime, &stats);
+    CHECK_EQ(stats.threads, 0);
+    end_runtime(runtime);
 }

@@ -4,6 +4,7 @@
  *
  *     ON_EVERY_RUNTIME(a_call_suspends) { ... options ... }     four tests: current-thread, 1, 2, 8
  *     ON_WORKERS(a_blocked_worker_...) { ... options ... }      three: without current-thread
+ *     ON_OVERTAKEN(a_child_runs_...) { ... options ... }        four: current-thread asks for it
  *
  * The suite is the table of situations in which Tokio panics or hangs, one test per row; what
  * Tokio 1.53.1 does stands above each. Nothing here sleeps or asks a clock: sides wait for each
@@ -37,6 +38,17 @@
     static void name(const struct seam_options *options); \
     ON_FLAVOUR(name, on_current_thread, .current_thread = true) \
     ON_WORKERS(name)
+
+#define ON_OVERTAKEN(name) \
+    static void name(const struct seam_options *options); \
+    ON_FLAVOUR(name, on_current_thread, .current_thread = true, .overtake = SEAM_OVERTAKE_ON) \
+    ON_WORKERS(name)
+
+/* How many tasks can run at once. */
+static inline uint32_t role_count(const struct seam_options *options)
+{
+    return options->current_thread ? 1 : options->workers;
+}
 
 /* Something a thread can block on although it knows nothing of seam. */
 struct gate {
