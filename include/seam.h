@@ -8,6 +8,7 @@
 #pragma once
 
 #include "seam/attr.h"
+#include "seam/blocking.h"
 #include "seam/bridge.h"
 #include "seam/chan.h"
 #include "seam/cross.h"

@@ -7,6 +7,7 @@
  * ticker_busy       the same, while they compute for 100 ms at a time.
  * child_of_blocker  a task spawns a child and blocks its thread for 20 ms, 50 times. From the spawn
  *                   to the child's first instruction: p50, max.
+ * bracket           a task says that it may block, and that it no longer may, 20 M times.
  * runtime_start_stop, runtime_start_stop_current
  *                   a runtime, the second current-thread, is started and stopped, 1,000 times.
  *
@@ -179,6 +180,26 @@ static void measure_child(const struct bench_run *run)
     report(run, &births.samples);
 }
 
+/* ---- the bracket ---- */
+
+static int bracket(void *arg)
+{
+    const struct bench_run *run = arg;
+    long count = bench_count(run, 20000000, 1);
+    int64_t start_ns = bench_now_ns();
+    for (long i = 0; i < count; i++) {
+        seam_blocking_begin();
+        seam_blocking_end();
+    }
+    bench_report_ns(run, start_ns, count);
+    return 0;
+}
+
+static void measure_bracket(const struct bench_run *run)
+{
+    run_in_seam(run, bracket);
+}
+
 /* ---- start and stop ---- */
 
 static void start_and_stop(const struct bench_run *run, struct seam_options options)
@@ -210,6 +231,7 @@ int main(int argc, char **argv)
             {"ticker_blocked", measure_ticker_blocked},
             {"ticker_busy", measure_ticker_busy},
             {"child_of_blocker", measure_child},
+            {"bracket", measure_bracket},
             {"runtime_start_stop", measure_start_stop},
             {"runtime_start_stop_current", measure_start_stop_current},
             {NULL, NULL},

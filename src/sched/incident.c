@@ -35,8 +35,8 @@ void sm_incidents_fini(struct sm_incidents *incidents)
 void sm_incidents_add(struct sm_incidents *incidents, const struct sm_incident *incident)
 {
     struct sm_monitor *monitor = &incidents->runtime->monitor;
-    sm_count_relaxed(&monitor->counts[incident->shown.kind], 1);
-    if (monitor->on_incident != NULL) {
+    if (!incident->is_declared) sm_count_relaxed(&monitor->counts[incident->shown.kind], 1);
+    if (monitor->on_incident != NULL && !incident->is_declared) {
         struct seam_incident shown = incident->shown;
         shown.task_name = incident->name;
         monitor->on_incident(&shown, monitor->incident_arg);
@@ -44,7 +44,7 @@ void sm_incidents_add(struct sm_incidents *incidents, const struct sm_incident *
     if (incidents->count == incidents->max) return; /* impossible; it would only go unseen */
     struct sm_incident *kept = &incidents->open[incidents->count++];
     *kept = *incident;
-    kept->is_settled = monitor->is_quiet;
+    kept->is_settled = monitor->is_quiet || incident->is_declared;
 }
 
 static bool is_over(const struct sm_incidents *incidents, const struct sm_incident *incident)

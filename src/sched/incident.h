@@ -32,7 +32,8 @@ struct sm_incident {
     uint32_t returns; /* the thread's, when its role was taken */
     uint64_t tick;    /* the worker's, when it stood still */
     int64_t since_ns;
-    bool is_settled; /* shown, or never to be */
+    bool is_declared; /* the task had said so: kept only to know who is astray */
+    bool is_settled;  /* shown, or never to be */
 };
 
 struct sm_incidents {

@@ -33,7 +33,7 @@ struct watch {
     struct sighting seen[]; /* of each worker */
 };
 
-enum verdict { FINE, BLOCKED, BUSY };
+enum verdict { FINE, DECLARED, BLOCKED, BUSY };
 
 /*
  * Take the role from holder, unless it is inside: see task/thread.h. True: the role is ours, in the
@@ -86,6 +86,7 @@ static struct sm_incident begin_incident(
             .thread = seen->holder,
             .tick = seen->tick,
             .since_ns = seen->since_ns,
+            .is_declared = verdict == DECLARED,
     };
     incident.shown.kind = verdict == BUSY ? SEAM_INCIDENT_BUSY : SEAM_INCIDENT_BLOCKED;
     incident.shown.lasted_ns = sm_now_ns() - seen->since_ns;
@@ -118,6 +119,7 @@ static void act(
         sm_count_relaxed(&runtime->handovers, 1);
     } else if (runtime->may_overtake) {
         incident.shown.kind = SEAM_INCIDENT_NO_THREAD;
+        incident.is_declared = false;
         seen->retry_ns = sm_now_ns() + RETRY_AFTER_NS;
     }
     if (!seen->is_noted || is_given) sm_incidents_add(&watch->incidents, &incident);
@@ -136,8 +138,8 @@ static bool may_act(
         struct watch *watch, const struct sighting *seen, enum verdict verdict, int64_t now_ns)
 {
     if (verdict == FINE || now_ns < seen->retry_ns) return false;
-    if (!watch->runtime->may_overtake) return !seen->is_noted;
-    return verdict == BLOCKED || has_room_for_a_busy_one(watch);
+    if (!watch->runtime->may_overtake) return !seen->is_noted && verdict != DECLARED;
+    return verdict != BUSY || has_room_for_a_busy_one(watch);
 }
 
 static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_ns)
@@ -151,16 +153,17 @@ static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_n
         seen->holder = NULL;
         return;
     }
-    /* relaxed: the tick moves or it does not; the clock is the thread's own for good. */
+    /* relaxed: the tick moves or it does not; the mark is a hint; the clock is the thread's own for good. */
     uint64_t tick = sm_load_relaxed(&worker->stats.switches);
     int64_t cpu_ns = sm_os_clock_ns(sm_load_relaxed(&holder->cpu_clock));
+    bool is_marked = sm_load_relaxed(&holder->mark) == tick + 1;
     if (seen->holder != holder || seen->tick != tick) {
         *seen = (struct sighting){.holder = holder,
                 .tick = tick,
                 .since_ns = now_ns,
                 .first_cpu_ns = cpu_ns,
                 .cpu_ns = cpu_ns};
-        return;
+        if (!is_marked) return;
     }
     if (!sm_worker_has_work(worker, now_ns)) {
         seen->cpu_ns = cpu_ns;
@@ -170,7 +173,7 @@ static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_n
     if (sm_ring_count(&worker->ring) > 0 && watch->runtime->steal != SEAM_STEAL_NONE) {
         (void)sm_runtime_wake_idle(watch->runtime);
     }
-    enum verdict verdict = judge(seen, cpu_ns);
+    enum verdict verdict = is_marked ? DECLARED : judge(seen, cpu_ns);
     if (may_act(watch, seen, verdict, now_ns)) act(watch, worker, seen, verdict);
 }
 

@@ -9,6 +9,7 @@
  *             and give it to a spare thread
  *   busy      it has used BUSY_NS of CPU since the tick was first seen: the same, within the bound
  *             below. A task that computes for less is never overtaken, however slow the machine
+ *   declared  a task has said that it may block (seam/blocking.h): the same, at the first look
  *   neither   it wants a CPU and gets none, or has just begun to compute: leave it alone. (The run
  *             delay that the kernel counts would say so, too, but only once the thread gets a CPU.)
  *

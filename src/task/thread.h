@@ -70,6 +70,10 @@ struct sm_thread {
     struct sm_spin spin;      /* of its waits as a plain thread */
     struct sm_list link;      /* spares */
     _Atomic(uint32_t) signal; /* futex of a spare */
+    /* seam_blocking_begin(): the tick of the role, plus one; it holds while that does not move.
+     * Written by the thread, a hint for the monitor. */
+    _Atomic(uint64_t) mark;
+    uint32_t mark_depth; /* the thread's alone */
     struct sm_thread *next_free;
     /* How often it came back to a role that had been taken. Written by the thread only. Who takes a
      * role reads it before (the thread cannot come back meanwhile): while it has not moved, the

@@ -42,6 +42,22 @@ static int check_owned(int r, const struct owned *owned)
     return r;
 }
 
+/* ---- blocking.h ---- */
+
+static int call_blocking_begin(struct things *things)
+{
+    (void)things;
+    seam_blocking_begin();
+    return 0;
+}
+
+static int call_blocking_end(struct things *things)
+{
+    (void)things;
+    seam_blocking_end();
+    return 0;
+}
+
 /* ---- bridge.h ---- */
 
 static int call_bridge_new(struct things *things)
@@ -529,6 +545,8 @@ static const struct exercise exercises[] = {
         {"seam_await_fd", NULL, call_await_fd, NULL},
         {"seam_block", NULL, call_block, NULL},
         {"seam_block_owned", NULL, call_block_owned, NULL},
+        {"seam_blocking_begin", NULL, call_blocking_begin, NULL},
+        {"seam_blocking_end", NULL, call_blocking_end, NULL},
         {"seam_bridge_call", NULL, call_bridge_call, NULL},
         {"seam_bridge_call_owned", NULL, call_bridge_call_owned, NULL},
         {"seam_bridge_close", NULL, call_bridge_close, NULL},

@@ -34,6 +34,8 @@
     ROW(seam_await_fd,           OK  , OK  , OK  , OK  , OK  , CANC, OK  , OK  , DEAD, DEAD) \
     ROW(seam_block,              OK  , OK  , OK  , OK  , OK  , CANC, OK  , OK  , DEAD, DEAD) \
     ROW(seam_block_owned,        OK  , OK  , OK  , OK  , OK  , CANC, OK  , SHUT, DEAD, DEAD) \
+    ROW(seam_blocking_begin,      OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
+    ROW(seam_blocking_end,        OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
     ROW(seam_bridge_call,        OK  , OK  , OK  , OK  , OK  , CANC, DEAD, DEAD, DEAD, DEAD) \
     ROW(seam_bridge_call_owned,  OK  , OK  , OK  , OK  , OK  , CANC, DEAD, DEAD, DEAD, DEAD) \
     ROW(seam_bridge_close,       OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , DEAD, DEAD) \
