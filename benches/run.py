@@ -155,7 +155,29 @@ def echo_tables():
                         connections=connections)
 
 
-TABLES = [*task_tables(), *door_tables(), *memory_tables(), *echo_tables()]
+def liveness_tables():
+    for workload, what, bars in (
+            ("ticker_blocked", "1 ms ticker while all workers block 100 ms", (1.3, 5)),
+            ("ticker_busy", "1 ms ticker while all workers compute 100 ms", (5, 15))):
+        yield Table(workload, f"{workload}, 2 workers: ms from tick to tick; {what}", 2,
+                    entries(workload, without=("threads", "floor")),
+                    (Metric("p50 ms", bar=bars[0]), Metric("p99 ms", suffix="_p99", bar=bars[1]),
+                     Metric("max ms", suffix="_max")))
+    for threads in (1, 4):
+        yield Table(f"child_of_blocker-{threads}",
+                    f"child_of_blocker, {threads} worker(s): ms until the child begins", threads,
+                    entries("child_of_blocker", without=("threads", "floor")),
+                    (Metric("p50 ms", bar=1.5), Metric("max ms", suffix="_max")),
+                    note="The parent blocks for 20 ms after the spawn.")
+    yield Table("bracket", "bracket: ns to enter and leave", 1, (("seam", "bracket"),),
+                (Metric("ns", bar=25),))
+    for workload, threads, bar in (("runtime_start_stop", 2, 60),
+                                   ("runtime_start_stop_current", 1, 10)):
+        yield Table(workload, f"{workload}: us for both", threads,
+                    entries(workload, without=("threads", "floor", "go")), (Metric("us", bar=bar),))
+
+
+TABLES = [*task_tables(), *door_tables(), *memory_tables(), *echo_tables(), *liveness_tables()]
 
 
 # Building
@@ -233,7 +255,8 @@ FILES = {
              ("blocking", "blocking"), ("bridge_seq_bridge", "bridge_call"),
              ("bridge_8_bridge", "bridge_call"), ("call_in_task_bridge", "bridge_call"),
              ("bridge_tick", "bridge_call"), ("bridge", "bridge"), ("call_in_task", "bridge"),
-             ("mem", "memory"), ("echo", "echo")),
+             ("mem", "memory"), ("echo", "echo"), ("ticker", "liveness"), ("child", "liveness"),
+             ("bracket", "liveness"), ("runtime", "liveness")),
     "threads": (("mem", "memory"), ("echo", "echo"), ("blocking", "doors"), ("bridge", "doors"),
                 ("call", "doors"), ("", "tasks")),
     "floor": (("mem", "memory"), ("echo", "echo"), ("blocking", "handoff"),

@@ -13,9 +13,13 @@
  * on, would hold up all those behind it. A monitor thread sees it, and has another thread run them:
  * see enum seam_overtake. The task is not interrupted: it goes on where it is, and joins the others
  * when it next calls something of ours. Those who compute are overtaken only as long as there are
- * fewer such than CPUs: to spin for another task is still no way to wait. Incidents are counted, told to on_incident, and from 10 ms on there is a line on stderr,
- * once a second at most. The monitor sleeps while all workers do. While one runs, each of its looks
- * costs a few microseconds: about 2 % of one CPU with the default period.
+ * fewer such than CPUs: to spin for another task is still no way to wait. Incidents are counted and
+ * told to on_incident, and from 10 ms on there is a line on stderr, once a second at most.
+ *
+ * The monitor sleeps while all workers do. While one is awake it looks at them once a period, which
+ * costs what a timed sleep costs: with the default period 2 to 6 % of one CPU, depending on the
+ * machine. Help comes after two or three periods; for code that says that it will block
+ * (seam/blocking.h), after one.
  */
 #pragma once
 

@@ -38,6 +38,9 @@ var cases = map[string]func(run){
 	"mem_block_100k":    func(r run) { measureMemory(r, 100_000) },
 	"mem_block_1m":      func(r run) { measureMemory(r, 1_000_000) },
 	"echo":              measureEcho,
+	"ticker_blocked":    func(r run) { measureTicker(r, block) },
+	"ticker_busy":       func(r run) { measureTicker(r, compute) },
+	"child_of_blocker":  measureChildOfBlocker,
 }
 
 // count is how many operations to do where the full measurement does full.

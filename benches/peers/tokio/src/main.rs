@@ -5,11 +5,12 @@
 //! With THREADS = 1 main drives a current-thread runtime, which is Tokio's fastest form for one
 //! worker; where other threads call in, and with THREADS > 1, it is a multi-thread runtime with
 //! THREADS workers. Everything measured runs in spawned tasks. What differs from the other peers
-//! is said where each workload is measured. No workload here sleeps; one that does must poll its timers in
-//! task::unconstrained, or Tokio's budget leaves most of them unregistered.
+//! is said where each workload is measured. One that sleeps must poll its timers in task::unconstrained,
+//! or Tokio's budget leaves most of them unregistered.
 
 mod doors;
 mod echo;
+mod liveness;
 mod memory;
 mod tasks;
 
@@ -111,6 +112,11 @@ fn main() {
         "mem_block_100k" => memory::measure(&run, 100_000),
         "mem_block_1m" => memory::measure(&run, 1_000_000),
         "echo" => echo::serve(&run),
+        "ticker_blocked" => liveness::ticker(&run, liveness::block),
+        "ticker_busy" => liveness::ticker(&run, liveness::compute),
+        "child_of_blocker" => liveness::child_of_blocker(&run),
+        "runtime_start_stop" => liveness::start_stop(&run),
+        "runtime_start_stop_current" => liveness::start_stop_current(&run),
         other => {
             eprintln!("tokio: no workload {}", other);
             std::process::exit(2);
