@@ -144,8 +144,8 @@ static int block_borrowed(void *arg)
 static int block_owned(void *arg)
 {
     struct reader *reader = arg;
-    CHECK_ERR(seam_block_owned(
-                      reader->job_class, read_nothing, reader, note_end, NULL, SEAM_FOREVER),
+    CHECK_ERR(
+            seam_block_owned(reader->job_class, read_nothing, reader, note_end, NULL, SEAM_FOREVER),
             ECANCELED);
     return 0;
 }
