@@ -27,7 +27,7 @@ enum { YIELDS = 50, NAPS = 100, OWN_FRAMES = 2 /* the handler, and how it return
  */
 enum { NOBODY, ASKED, ANSWERING, ANSWERED };
 
-static struct sm_lock lock; /* of who asks */
+struct sm_lock sm_os_urgent_lock; /* also one asks at a time */
 static _Atomic(uint32_t) state;
 
 /* The asker's, and the handler's while it is ANSWERING. */
@@ -93,7 +93,7 @@ bool sm_os_thread_frames(int tid, const void *(*whose)(void), struct sm_frames *
     void *address = NULL;
     (void)backtrace(&address, 1);
 
-    sm_lock(&lock);
+    sm_lock(&sm_os_urgent_lock);
     struct sigaction before = {};
     struct sigaction ours = {.sa_handler = answer, .sa_flags = SA_RESTART | SA_ONSTACK};
     bool is_answered = false;
@@ -105,7 +105,7 @@ bool sm_os_thread_frames(int tid, const void *(*whose)(void), struct sm_frames *
         if (is_answered) *out_frames = question.frames;
         (void)sigaction(SIGURG, &before, NULL);
     }
-    sm_unlock(&lock);
+    sm_unlock(&sm_os_urgent_lock);
     if (!is_answered) return false;
 
     int skipped = out_frames->count < OWN_FRAMES ? out_frames->count : OWN_FRAMES;

@@ -13,6 +13,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "os/lock.h"
+
+/* Held by whoever changes the handler of SIGURG, until it is back. */
+extern struct sm_lock sm_os_urgent_lock;
+
 struct sm_frames {
     const void *whose; /* what whose() returned there */
     int count;

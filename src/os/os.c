@@ -20,6 +20,7 @@
 
 #include "base/atomic.h"
 #include "base/auto.h"
+#include "os/frames.h"
 
 enum { NS_PER_SECOND = 1000000000, PAGE_BYTES = 4096 };
 
@@ -244,7 +245,7 @@ void sm_os_interrupted(int signo)
     (void)signo;
 }
 
-void sm_os_interrupt_prepare(void)
+static void install_interrupted(void)
 {
     struct sigaction action;
     if (sigaction(SIGURG, NULL, &action) < 0) return;
@@ -252,6 +253,14 @@ void sm_os_interrupt_prepare(void)
     /* Without SA_RESTART, for that is the purpose; not on a task's small stack. */
     action = (struct sigaction){.sa_handler = sm_os_interrupted, .sa_flags = SA_ONSTACK};
     (void)sigaction(SIGURG, &action, NULL);
+}
+
+void sm_os_interrupt_prepare(void)
+{
+    /* Else whoever asks a thread where it is would put back what was there before us. */
+    sm_lock(&sm_os_urgent_lock);
+    install_interrupted();
+    sm_unlock(&sm_os_urgent_lock);
 }
 
 void sm_os_interrupt(int thread_id)
