@@ -16,10 +16,10 @@
  * fewer such than CPUs: to spin for another task is still no way to wait. Incidents are counted and
  * told to on_incident, and from 10 ms on there is a line on stderr, once a second at most.
  *
- * The monitor sleeps while all workers do. While one is awake it looks at them once a period, which
- * costs what a timed sleep costs: with the default period 2 to 6 % of one CPU, depending on the
- * machine. Help comes after two or three periods; for code that says that it will block
- * (seam/blocking.h), after one.
+ * The monitor sleeps while all workers do. While one is awake it looks at them every third period, and
+ * after one where a thread seems to be blocked. A look costs what a timed sleep costs: with the default
+ * period 1 to 2 % of one CPU, depending on the machine. Help comes after one to four periods; for
+ * code that says that it will block (seam/blocking.h), after three at most.
  */
 #pragma once
 
@@ -87,7 +87,7 @@ struct seam_options {
     const char *name;         /* for threads and messages, 15 characters shown; default: "seam" */
     enum seam_overtake overtake;   /* take the work away from a task that holds it up */
     bool quiet_incidents;          /* no line on stderr about incidents of 10 ms and more */
-    int64_t monitor_period_ns;     /* how often workers are looked at, 50 us..1 s; 0: 250 us */
+    int64_t monitor_period_ns;     /* how soon workers are looked at again, 50 us..1 s; 0: 250 us */
     seam_incident_fn *on_incident; /* told once of each incident; may be NULL */
     void *incident_arg;            /* for on_incident; kept until the runtime has stopped */
     uint64_t reserved[8];          /* zero */

@@ -12,6 +12,7 @@ enum {
     BUSY_NS = 1000 * 1000,    /* CPU time without a switch: neither a short task nor a long one
                                     * on a machine that has no time for it */
     RETRY_AFTER_NS = 5 * 1000 * 1000, /* the system has refused a thread */
+    PERIODS_UNALARMED = 3,            /* from look to look, while nobody is suspected */
 };
 
 /* What the monitor saw of a role's holder that was outside, and has not switched since. */
@@ -30,6 +31,7 @@ struct watch {
     struct seam_runtime *runtime;
     struct sm_incidents incidents;
     uint32_t cpu_count;     /* 0: not asked yet */
+    bool is_alarmed;        /* somebody may have just been blocked: look again soon */
     struct sighting seen[]; /* of each worker */
 };
 
@@ -142,6 +144,16 @@ static bool may_act(
     return verdict != BUSY || has_room_for_a_busy_one(watch);
 }
 
+/* A thread that sleeps outside, at the first sight of it, with work waiting, is not one to be seen
+ * again only when it suits. */
+static void alarm_if_blocked(struct watch *watch, struct sm_worker *worker, int64_t now_ns)
+{
+    const struct sm_thread *holder = watch->seen[worker->index].holder;
+    if (watch->is_alarmed || !sm_worker_has_work(worker, now_ns)) return;
+    /* relaxed: as in judge(). */
+    watch->is_alarmed = !sm_os_thread_is_runnable(sm_load_relaxed(&holder->tid));
+}
+
 static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_ns)
 {
     struct sighting *seen = &watch->seen[worker->index];
@@ -163,7 +175,10 @@ static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_n
                 .since_ns = now_ns,
                 .first_cpu_ns = cpu_ns,
                 .cpu_ns = cpu_ns};
-        if (!is_marked) return;
+        if (!is_marked) {
+            alarm_if_blocked(watch, worker, now_ns);
+            return;
+        }
     }
     if (!sm_worker_has_work(worker, now_ns)) {
         seen->cpu_ns = cpu_ns;
@@ -199,7 +214,9 @@ static bool everybody_sleeps(struct seam_runtime *runtime)
 static void pause_watch(struct watch *watch)
 {
     struct sm_monitor *monitor = &watch->runtime->monitor;
-    int64_t until_ns = sm_now_ns() + monitor->period_ns;
+    int64_t periods = watch->is_alarmed ? 1 : PERIODS_UNALARMED;
+    watch->is_alarmed = false;
+    int64_t until_ns = sm_now_ns() + periods * monitor->period_ns;
     /* seq_cst: pairs with the load in sm_monitor_rouse(): we say that we sleep, then look; a
      * worker wakes, then looks whether we sleep. */
     sm_store_seq_cst(&monitor->sleeps, 1);

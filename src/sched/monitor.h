@@ -2,7 +2,7 @@
 /*
  * sched/monitor.h - the thread that notices when a task holds up those behind it.
  *
- * Each period it looks at every role whose holder is outside the runtime. If the role's tick has
+ * Now and then it looks at every role whose holder is outside the runtime. If the role's tick has
  * not moved since the last look, and there is work for it, then the thread is
  *
  *   blocked   it has used no CPU since the last look, and its state letter is not R: take the role
@@ -33,7 +33,10 @@
  * were overtaken and have woken up since: these end at their next call of ours, and until then no
  * busy thread is overtaken. The threads are at most workers + SM_SPARES_MAX.
  *
- * It sleeps without a period while all workers sleep, unless an incident is about to be shown.
+ * It sleeps without a period while all workers sleep, unless an incident is about to be shown. While
+ * nobody is suspected it looks every third period only: a look costs a timed sleep, which is some
+ * microseconds of the kernel's. Whoever is seen asleep outside, with work waiting, is looked at again
+ * after one.
  */
 #pragma once
 
