@@ -92,12 +92,13 @@ static void init_classes(struct sm_pool *pool)
             [SEAM_JOBS_USER] = {.name = "user"},
             [SEAM_JOBS_FILES] = {.name = "files"},
             [SEAM_JOBS_NAMES] = {.name = "names"},
-            [SEAM_JOBS_CPU] = {.name = "cpu", .threads_max = sm_os_cpu_count()},
+            [SEAM_JOBS_CPU] = {.name = "cpu"},
     };
     for (int i = 0; i < BUILT_IN; i++) {
         init_class(&pool->built_in[i], pool, &built_in[i]);
         sm_list_push_back(&pool->classes, &pool->built_in[i].in_pool);
     }
+    pool->built_in[SEAM_JOBS_CPU].threads_max = 0; /* asked when it is first needed */
     const struct seam_job_class_options errands[SM_ERRANDS] = {
             [SM_ERRAND_STOP] = {.name = "stop", .threads_max = SM_POOL_STOPS_MAX},
             [SM_ERRAND_DRIVE] = {.name = "drive", .threads_max = 2 * pool->blockers_max + 32},
@@ -536,6 +537,7 @@ int sm_pool_submit(struct seam_job_class *job_class, struct sm_job *job, bool on
     struct sm_pool *pool = job_class->pool;
     struct sm_pool_thread *called = NULL;
     sm_lock(&pool->lock);
+    if (job_class->threads_max == 0) job_class->threads_max = sm_os_cpu_count();
     int r = check_submission(job_class, only_if_free);
     if (r == 0) r = line_up(job_class, job, &called);
     if (r < 0) job_class->stats.refused++;

@@ -15,6 +15,7 @@
 
 #include "base/atomic.h"
 #include "base/auto.h"
+#include "os/lock.h"
 #include "os/stack.h"
 
 enum {
@@ -315,19 +316,43 @@ static size_t alternate_bytes(void)
     return (size_t)(minimum > 0 ? minimum : MINSIGSTKSZ) + HANDLER_BYTES;
 }
 
+/* Those of threads that have ended serve the next. */
+static struct sm_lock spare_lock;
+static void *spare; /* the first word of each leads to the next; under the lock */
+
+static void *take_alternate_stack(void)
+{
+    sm_lock(&spare_lock);
+    void *memory = spare;
+    if (memory != NULL) spare = *(void **)memory;
+    sm_unlock(&spare_lock);
+    if (memory != NULL) return memory;
+
+    memory = sm_memory_calls.map(NULL, alternate_bytes(), PROT_READ | PROT_WRITE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void put_alternate_stack(void *memory)
+{
+    sm_lock(&spare_lock);
+    *(void **)memory = spare;
+    spare = memory;
+    sm_unlock(&spare_lock);
+}
+
 int sm_overflow_thread_begin(void)
 {
     stack_t current;
     if (sigaltstack(NULL, &current) < 0) return sm_neg_errno();
     if ((current.ss_flags & SS_DISABLE) == 0) return 0;
 
-    void *memory = sm_memory_calls.map(NULL, alternate_bytes(), PROT_READ | PROT_WRITE,
-            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) return -ENOMEM;
+    void *memory = take_alternate_stack();
+    if (memory == NULL) return -ENOMEM;
     stack_t ours = {.ss_sp = memory, .ss_size = alternate_bytes()};
     if (sigaltstack(&ours, NULL) < 0) {
         int r = sm_neg_errno();
-        (void)munmap(memory, alternate_bytes());
+        put_alternate_stack(memory);
         return r;
     }
     own_alternate_stack = memory;
@@ -341,6 +366,6 @@ void sm_overflow_thread_end(void)
     stack_t none = {.ss_flags = SS_DISABLE};
     bool is_ours = sigaltstack(NULL, &current) == 0 && current.ss_sp == own_alternate_stack;
     if (is_ours) (void)sigaltstack(&none, NULL);
-    (void)munmap(own_alternate_stack, alternate_bytes());
+    put_alternate_stack(own_alternate_stack);
     own_alternate_stack = NULL;
 }
