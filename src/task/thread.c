@@ -25,6 +25,8 @@ static pthread_key_t exit_key;
 static void retire(void *arg)
 {
     struct sm_thread *thread = arg;
+    /* The locks below may have been held when the parent forked. */
+    if (sm_os_is_forked_child()) return;
     /* Our own threads come here without a task: see sched/lost.h. Others have called the runtime, and
      * what they called borrows from frames that go now. */
     if (thread->task != NULL || thread->role != NULL) {
