@@ -287,10 +287,13 @@ int sm_fd_wait(const struct sm_fd_use *use, unsigned events, int64_t deadline_ns
             .poll_fd = use->fd,
     };
     r = sm_wait(&wait);
-    sm_lock(&entry->lock);
-    sm_list_remove(&reading.link);
-    sm_list_remove(&writing.link);
-    sm_unlock(&entry->lock);
+    /* Who was told has been taken off the list that he was told of. */
+    if (r != TOLD || events == (SM_FD_READABLE | SM_FD_WRITABLE)) {
+        sm_lock(&entry->lock);
+        sm_list_remove(&reading.link);
+        sm_list_remove(&writing.link);
+        sm_unlock(&entry->lock);
+    }
     /* A thread has polled for itself; nobody has set the bit, and nobody need be told: other threads
      * poll, too, and tasks have a poller. */
     if (r == 0 && !party->is_task) {
