@@ -94,7 +94,8 @@ SEAM_API SEAM_SUSPENDS int seam_call_owned(seam_runtime *runtime, seam_fn *fn, v
  * @fn runs on a thread of a blocking pool while the caller waits: the pool of the runtime that
  * @job_class belongs to. When the class has as many jobs running as it may, the job waits in line
  * (seam/jobs.h). Where the caller may block anyway, @fn runs at once, in the caller: from a thread
- * or a job when no class is named, and from a job of that very class.
+ * or a job when no class is named, and from a job of that very class. No runtime is needed for that,
+ * and none is started.
  *
  * @fn is not a task but may call everything in seam; while it waits there, it gives its slot back.
  * Code that is blocked in the kernel cannot be stopped half-way: when @fn has begun, its end is
@@ -110,7 +111,6 @@ SEAM_API SEAM_SUSPENDS int seam_call_owned(seam_runtime *runtime, seam_fn *fn, v
  *                itself; @fn did not run
  *   -ESHUTDOWN   the runtime of @job_class is stopping; @fn did not run
  *   -EOWNERDEAD  this is a forked child; @fn did not run
- *   and, from a thread with a deadline, the errors of seam_run(): the default runtime keeps it
  *
  * Context: any.  Suspends.
  * Thread-safe: yes.

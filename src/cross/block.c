@@ -15,6 +15,7 @@
 #include "cross/pool.h"
 #include "cross/service.h"
 #include "sched/runtime.h"
+#include "sync/inside.h"
 #include "task/scope.h"
 #include "task/task.h"
 #include "task/wait.h"
@@ -71,17 +72,26 @@ static int block_there(
     return r;
 }
 
+/* Only for its deadline: no runtime is started for that. */
+static int begin_scope(struct seam_scope *scope, int64_t deadline_ns)
+{
+    struct sm_thread *thread = sm_enter();
+    if (thread == NULL) return -EOWNERDEAD;
+    sm_scope_begin_alone(thread, sm_scope_of(scope), deadline_ns);
+    sm_leave();
+    return 0;
+}
+
 /* The caller may block, so there is nothing to cross. */
 SEAM_SUSPENDS static int block_here(seam_fn *fn, void *arg, int *out_result, int64_t deadline_ns)
 {
     if (seam_cancelled() < 0) return -ECANCELED;
     struct seam_scope scope;
     bool has_scope = deadline_ns > SEAM_NOW && deadline_ns != SEAM_FOREVER;
-    if (has_scope) {
-        int r = sm_wait_refused(deadline_ns);
-        if (r == 0) r = seam_scope_begin(&scope, NULL, deadline_ns);
-        if (r < 0) return r;
-    }
+    int r = has_scope ? sm_wait_refused(deadline_ns) : 0;
+    if (r == 0 && has_scope) r = begin_scope(&scope, deadline_ns);
+    if (r < 0) return r;
+
     int result = fn(arg);
     if (has_scope) (void)seam_scope_end(&scope);
     if (out_result != NULL) *out_result = result;

@@ -273,16 +273,30 @@ int sm_os_thread_cpu_clock(pthread_t thread, clockid_t *out_clock)
     return -pthread_getcpuclockid(thread, out_clock);
 }
 
-bool sm_os_thread_is_runnable(int tid)
+int sm_os_thread_state_open(int tid)
 {
     char path[64];
-    char line[512];
     (void)snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
-    if (!read_line(path, line, sizeof line)) return true;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? sm_neg_errno() : fd;
+}
+
+int sm_os_thread_state_is_runnable(int state_fd)
+{
+    char line[512];
+    ssize_t len = pread(state_fd, line, sizeof line - 1, 0);
+    if (len < 0) return sm_neg_errno();
+    line[len] = '\0';
 
     /* "TID (NAME) STATE ...", where NAME may hold anything, parentheses too. */
     const char *name_end = strrchr(line, ')');
     return name_end == NULL || name_end[1] != ' ' || name_end[2] == 'R';
+}
+
+bool sm_os_thread_is_runnable(int tid)
+{
+    sm_auto_close int fd = sm_os_thread_state_open(tid);
+    return fd < 0 || sm_os_thread_state_is_runnable(fd) != 0;
 }
 
 bool sm_os_thread_syscall(int tid, struct sm_os_syscall *out_call)

@@ -87,6 +87,11 @@ int64_t sm_os_clock_ns(clockid_t clock);
 
 /* Is the thread on a CPU, or waiting for one? True also if the system does not say. */
 bool sm_os_thread_is_runnable(int tid);
+
+/* The same for who asks often, and may not need a descriptor for each time: one to ask with, to be
+ * closed; negative errno. Asking says 1, 0, or a negative errno if the thread has ended. */
+int sm_os_thread_state_open(int tid);
+int sm_os_thread_state_is_runnable(int state_fd);
 int sm_os_thread_id(void);
 
 /* The system call that a thread waits in. False if it is in none, or the system does not say. */

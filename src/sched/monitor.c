@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "sched/incident.h"
 #include "sched/runtime.h"
@@ -15,6 +16,13 @@ enum {
     PERIODS_UNALARMED = 3,            /* from look to look, while nobody is suspected */
 };
 
+/* How to learn whether a thread sleeps. Kept open: opened for each look, it would now and then take
+ * the last descriptor of a program that has one left, and there would be none where it has none. */
+struct lookout {
+    int tid; /* of whom; 0: nobody */
+    int state_fd;
+};
+
 /* What the monitor saw of a role's holder that was outside, and has not switched since. */
 struct sighting {
     struct sm_thread *holder; /* NULL: nothing to compare with */
@@ -24,6 +32,7 @@ struct sighting {
     int64_t cpu_ns;   /* at the last look */
     int64_t retry_ns; /* not to be acted upon before */
     bool is_noted;    /* as an incident */
+    struct lookout lookout;
 };
 
 /* The monitor's own. */
@@ -57,16 +66,39 @@ static bool sm_role_take(struct sm_role *role, struct sm_thread *holder)
     return false;
 }
 
+static void unwatch(struct lookout *lookout)
+{
+    if (lookout->state_fd >= 0) (void)close(lookout->state_fd);
+    *lookout = (struct lookout){.state_fd = -1};
+}
+
+static void watch_thread(struct lookout *lookout, int tid)
+{
+    if (lookout->tid == tid) return;
+    /* The new one first: the descriptor that another waits for is not to be seen free in between.
+     * Where there is none, the old one's has to do. */
+    int fd = sm_os_thread_state_open(tid);
+    unwatch(lookout);
+    if (fd < 0) fd = sm_os_thread_state_open(tid);
+    if (fd >= 0) *lookout = (struct lookout){.tid = tid, .state_fd = fd};
+}
+
+/* Is the thread asleep? False also if the system does not say. */
+static bool is_asleep(struct sighting *seen)
+{
+    if (seen->lookout.tid == 0) return false;
+    int r = sm_os_thread_state_is_runnable(seen->lookout.state_fd);
+    if (r < 0) unwatch(&seen->lookout);
+    return r == 0;
+}
+
 /* Compare with the last look. The holder has been outside, without a switch, since then. */
 static enum verdict judge(struct sighting *seen, int64_t cpu_ns)
 {
     int64_t used_ns = cpu_ns - seen->cpu_ns;
     seen->cpu_ns = cpu_ns;
-    /* relaxed: the id is the thread's own for good, or that of one that has ended, which fails to
-     * be read. Asked last: it costs as much as all the rest. */
-    if (used_ns < CPU_SLACK_NS && !sm_os_thread_is_runnable(sm_load_relaxed(&seen->holder->tid))) {
-        return BLOCKED;
-    }
+    /* Asked last: it costs as much as all the rest. */
+    if (used_ns < CPU_SLACK_NS && is_asleep(seen)) return BLOCKED;
     return cpu_ns - seen->first_cpu_ns >= BUSY_NS ? BUSY : FINE;
 }
 
@@ -94,7 +126,7 @@ static struct sm_incident begin_incident(
     incident.shown.lasted_ns = sm_now_ns() - seen->since_ns;
     struct sm_os_syscall call;
     if (verdict == BLOCKED
-            /* relaxed: as in judge(). */
+            /* relaxed: as in look_at(). */
             && sm_os_thread_syscall(sm_load_relaxed(&seen->holder->tid), &call)) {
         incident.shown.syscall_number = call.number;
         incident.shown.pc = call.pc;
@@ -148,10 +180,8 @@ static bool may_act(
  * again only when it suits. */
 static void alarm_if_blocked(struct watch *watch, struct sm_worker *worker, int64_t now_ns)
 {
-    const struct sm_thread *holder = watch->seen[worker->index].holder;
     if (watch->is_alarmed || !sm_worker_has_work(worker, now_ns)) return;
-    /* relaxed: as in judge(). */
-    watch->is_alarmed = !sm_os_thread_is_runnable(sm_load_relaxed(&holder->tid));
+    watch->is_alarmed = is_asleep(&watch->seen[worker->index]);
 }
 
 static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_ns)
@@ -174,7 +204,11 @@ static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_n
                 .tick = tick,
                 .since_ns = now_ns,
                 .first_cpu_ns = cpu_ns,
-                .cpu_ns = cpu_ns};
+                .cpu_ns = cpu_ns,
+                .lookout = seen->lookout};
+        /* relaxed: the id is the thread's own for good, or that of one that has ended, of which
+         * nothing can be read. */
+        watch_thread(&seen->lookout, sm_load_relaxed(&holder->tid));
         if (!is_marked) {
             alarm_if_blocked(watch, worker, now_ns);
             return;
@@ -282,6 +316,9 @@ static int new_watch(struct seam_runtime *runtime, struct watch **out_watch)
     struct watch *watch = sm_os.map(watch_bytes(runtime));
     if (watch == NULL) return -ENOMEM;
     watch->runtime = runtime;
+    for (uint32_t i = 0; i < runtime->worker_count; i++) {
+        watch->seen[i].lookout.state_fd = -1;
+    }
     int r = sm_incidents_init(&watch->incidents, runtime);
     if (r < 0) {
         sm_os.unmap(watch, watch_bytes(runtime));
@@ -293,6 +330,9 @@ static int new_watch(struct seam_runtime *runtime, struct watch **out_watch)
 
 static void free_watch(struct watch *watch)
 {
+    for (uint32_t i = 0; i < watch->runtime->worker_count; i++) {
+        unwatch(&watch->seen[i].lookout);
+    }
     sm_incidents_fini(&watch->incidents);
     sm_os.unmap(watch, watch_bytes(watch->runtime));
 }

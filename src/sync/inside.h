@@ -19,6 +19,11 @@ int sm_scope_runtime(struct sm_thread *thread, seam_runtime **inout_runtime);
 int sm_scope_begin(struct sm_thread *thread, struct sm_scope *scope, seam_runtime *runtime,
         int64_t deadline_ns, struct sm_task *first);
 
+/* A scope of a thread that needs no runtime: nothing can be spawned into it. It cannot fail. The
+ * thread itself sees that the deadline has passed, where it waits or asks. Not in a task. Inside;
+ * never suspends. */
+void sm_scope_begin_alone(struct sm_thread *thread, struct sm_scope *scope, int64_t deadline_ns);
+
 /* As seam_scope_end(); the caller has opened scope last. Inside; suspends. */
 int sm_scope_end(struct sm_thread *thread, struct sm_scope *scope);
 

@@ -11,6 +11,7 @@
 #include "sync/inside.h"
 #include "task/task.h"
 #include "task/wait.h"
+#include "time/clock.h"
 
 /* Lives in memory declared as struct seam_shield. */
 struct __attribute__((may_alias)) shield {
@@ -32,6 +33,16 @@ static void fire_deadline(struct sm_timer *timer)
     time_out(sm_container_of(timer, struct sm_scope, timer));
 }
 
+/* A thread's timer: with a runtime, to be fired by that one's workers. */
+static void add_timer(struct sm_timer *timer, seam_runtime *runtime)
+{
+    if (runtime == NULL) {
+        sm_clock_add_timer(timer);
+    } else if (sm_timer_add(sm_runner_shared_timers(runtime), timer)) {
+        sm_runner_timer_added(runtime);
+    }
+}
+
 static void arm(struct sm_thread *thread, struct sm_scope *scope, int64_t deadline_ns)
 {
     scope->timer.deadline_ns = deadline_ns;
@@ -40,8 +51,22 @@ static void arm(struct sm_thread *thread, struct sm_scope *scope, int64_t deadli
         time_out(scope);
     } else if (thread->task != NULL) {
         (void)sm_timer_add(sm_runner_timers(thread), &scope->timer);
-    } else if (sm_timer_add(sm_runner_shared_timers(scope->runtime), &scope->timer)) {
-        sm_runner_timer_added(scope->runtime);
+    } else {
+        add_timer(&scope->timer, scope->runtime);
+    }
+}
+
+/* What a thread opened without a runtime has nobody to fire its timer but the thread, which may be
+ * busy driving. While there is a scope in a runtime below, that one's workers do: with NULL, no more. */
+static void move_timers(const struct sm_scope *below, seam_runtime *runtime)
+{
+    struct sm_scope *scope = below->outer;
+    for (; scope != NULL && scope->runtime == NULL; scope = scope->outer) {
+        if (sm_timer_remove(&scope->timer)) {
+            add_timer(&scope->timer, runtime);
+        } else {
+            scope->timer.heap = NULL; /* it has fired, and the heap may go before the scope does */
+        }
     }
 }
 
@@ -60,8 +85,16 @@ int sm_scope_begin(struct sm_thread *thread, struct sm_scope *scope, seam_runtim
     if (!sm_runtime_is_open(runtime)) return -ESHUTDOWN;
     struct sm_scope *root = sm_runtime_root(runtime);
     int r = sm_scope_open(scope, sm_thread_party(thread), root, SM_SCOPE_COUNTED, first);
-    if (r == 0 && deadline_ns != SEAM_FOREVER) arm(thread, scope, deadline_ns);
-    return r;
+    if (r < 0) return r;
+    move_timers(scope, runtime);
+    if (deadline_ns != SEAM_FOREVER) arm(thread, scope, deadline_ns);
+    return 0;
+}
+
+void sm_scope_begin_alone(struct sm_thread *thread, struct sm_scope *scope, int64_t deadline_ns)
+{
+    (void)sm_scope_open(scope, sm_thread_party(thread), NULL, SM_SCOPE_UNCOUNTED, NULL);
+    arm(thread, scope, deadline_ns);
 }
 
 int seam_scope_begin(struct seam_scope *public_scope, seam_runtime *runtime, int64_t deadline_ns)
@@ -101,6 +134,8 @@ int sm_scope_end(struct sm_thread *thread, struct sm_scope *scope)
     wait_until_empty(thread, scope);
     (void)sm_timer_remove(&scope->timer);
     sm_scope_dispose_finished(scope);
+    if (scope->runtime == NULL) return sm_scope_close(scope, party, NULL);
+    move_timers(scope, NULL); /* the runtime may end with this scope */
     return sm_scope_close(scope, party, sm_runtime_root(scope->runtime));
 }
 

@@ -104,7 +104,7 @@ static struct sm_party *retire_guest(struct sm_scope *scope, struct sm_scope *ro
 int sm_scope_open(struct sm_scope *scope, struct sm_party *party, struct sm_scope *root,
         enum sm_scope_counting counting, struct sm_task *first)
 {
-    init(scope, root->runtime);
+    init(scope, root != NULL ? root->runtime : NULL);
     if (first != NULL) {
         sm_list_push_back(&scope->tasks, &first->in_home);
         scope->live = 1;
@@ -122,7 +122,7 @@ int sm_scope_open(struct sm_scope *scope, struct sm_party *party, struct sm_scop
     /* A runtime that is being stopped must know who still uses it: those that are not below its
      * own tasks anyway. */
     bool is_below =
-            party->is_task && party->scope != NULL && party->scope->runtime == root->runtime;
+            party->is_task && party->scope != NULL && party->scope->runtime == scope->runtime;
     if (!is_below && counting == SM_SCOPE_COUNTED && !register_guest(scope, root)) {
         return -ESHUTDOWN;
     }

@@ -60,6 +60,7 @@ struct __attribute__((may_alias)) sm_scope {
     struct sm_party *owner;  /* NULL for a root */
     struct sm_scope *outer;  /* the owner's innermost scope before */
     struct sm_scope *parent; /* whom we are registered with; NULL: nobody */
+    /* NULL: a thread's, that nothing is spawned into. */
     seam_runtime *runtime;
     void (*lost)(struct sm_scope *scope); /* closes it if the owner's thread is ended; or NULL */
     struct sm_call *call;      /* the bridge's call it is in (cross/bridge.h); NULL: none */
@@ -82,13 +83,13 @@ static inline struct sm_scope *sm_scope_of(const struct seam_scope *scope)
 enum sm_scope_counting { SM_SCOPE_COUNTED, SM_SCOPE_UNCOUNTED };
 
 /* Open scope inside party's innermost one, with first (may be NULL), which nobody knows yet, in it.
- * root: of the runtime it uses. -ESHUTDOWN, with nothing changed, if it would be a guest and the
- * runtime stops. Never suspends. */
+ * root: of the runtime it uses; NULL: none, and uncounted. -ESHUTDOWN, with nothing changed, if it
+ * would be a guest and the runtime stops. Never suspends. */
 int sm_scope_open(struct sm_scope *scope, struct sm_party *party, struct sm_scope *root,
         enum sm_scope_counting counting, struct sm_task *first);
 
 /* Take scope off party's chain and out of the tree. Nothing is live in it. 0, -ETIMEDOUT or
- * -ECANCELED. Never suspends. */
+ * -ECANCELED. root: as for sm_scope_open(). Never suspends. */
 int sm_scope_close(struct sm_scope *scope, struct sm_party *party, struct sm_scope *root);
 
 void sm_scope_init_root(

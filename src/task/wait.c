@@ -114,7 +114,7 @@ static void claim_own(struct sm_party *party, int result)
 }
 
 /* The earliest deadline among the scopes that a thread has opened, or NULL. They are in the heap of
- * a runtime that nobody may be driving: so the thread looks for itself. */
+ * a runtime that nobody may be driving, or of none: so the thread looks for itself. */
 static struct sm_timer *first_own_timer(const struct sm_party *party)
 {
     struct sm_timer *first = NULL;

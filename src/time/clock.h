@@ -43,7 +43,8 @@ static inline void sm_clock_idle(void)
     if (sm_clock_is_virtual()) sm_clock_idle_slow();
 }
 
-/* A timer that belongs to no worker. */
+/* A timer that belongs to no worker. On real time its owner has to look whether it is due. fire()
+ * may complete threads, but no tasks: a worker that goes to sleep would not see them. */
 void sm_clock_add_timer(struct sm_timer *timer);
 
 /* A worker's timers, for as long as the worker exists. wake() is called when time has moved to a

@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -130,6 +131,64 @@ TEST(an_incident_is_only_told_where_nobody_may_be_overtaken)
 TEST(an_incident_is_told_of_a_driver)
 {
     tell_only((struct seam_options){.current_thread = true});
+}
+
+/* ---- without descriptors ---- */
+
+struct drought {
+    struct seam_scope scope;
+    int first[2];
+    int second[2];
+    struct rlimit before;
+};
+
+static int end_drought(void *arg)
+{
+    struct drought *drought = arg;
+    CHECK_OK(setrlimit(RLIMIT_NOFILE, &drought->before));
+    CHECK_EQ(write(drought->second[1], "x", 1), 1);
+    return (int)write(drought->first[1], "x", 1);
+}
+
+static int block_in_drought(void *arg)
+{
+    struct drought *drought = arg;
+    CHECK_OK(seam_spawn(&drought->scope, end_drought, drought, NULL, NULL));
+    int lowest = (int)CHECK_OK(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    CHECK_OK(close(lowest));
+    CHECK_OK(getrlimit(RLIMIT_NOFILE, &drought->before));
+    struct rlimit tight = {(rlim_t)lowest, drought->before.rlim_max};
+    CHECK_OK(setrlimit(RLIMIT_NOFILE, &tight));
+    char byte = 0;
+    return (int)read(drought->second[0], &byte, 1);
+}
+
+static int block_before_drought(void *arg)
+{
+    struct drought *drought = arg;
+    CHECK_OK(seam_spawn(&drought->scope, block_in_drought, drought, NULL, NULL));
+    char byte = 0;
+    return (int)read(drought->first[0], &byte, 1);
+}
+
+/* Each runs only because the one before was overtaken. */
+TEST(a_task_that_blocks_is_overtaken_where_no_descriptor_is_left)
+{
+    struct drought drought;
+    CHECK_OK(pipe2(drought.first, O_CLOEXEC));
+    CHECK_OK(pipe2(drought.second, O_CLOEXEC));
+    seam_runtime *runtime = NULL;
+    const struct seam_options options = {.workers = 1, .quiet_incidents = true};
+    CHECK_OK(seam_runtime_new(&options, &runtime));
+    CHECK_OK(seam_scope_begin(&drought.scope, runtime, SEAM_FOREVER));
+    CHECK_OK(seam_spawn(&drought.scope, block_before_drought, &drought, NULL, NULL));
+    CHECK_OK(seam_scope_end(&drought.scope));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
+    seam_runtime_free(runtime);
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(close(drought.first[i]));
+        CHECK_OK(close(drought.second[i]));
+    }
 }
 
 /* A long name is cut, not read past its end. */
