@@ -70,6 +70,8 @@ void sm_thread_lost(void *runtime_of_thread)
     sm_fiber_jumped(&task->context.fiber, &thread->own.fiber);
     struct sm_worker *worker = sm_worker_of(thread);
     bool has_role = enter_for_good(thread, &worker->role);
+    /* It comes back to nothing, but it is not astray any more: see sched/incident.c. */
+    if (!has_role) sm_count_relaxed(&thread->returns, 1);
     thread->task = NULL;
     thread->role = NULL;
     prepare_burial(task);
