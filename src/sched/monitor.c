@@ -113,7 +113,8 @@ static void act(
 
     describe(worker, &incident);
     bool is_given = runtime->may_overtake && sm_runtime_give_role(runtime, worker, seen->holder);
-    /* release: pairs with the acquire in sm_enter_slow(). The work waits for the old holder. */
+    /* release: pairs with the acquire in sm_enter() and sm_enter_slow(). The work waits for the old
+     * holder, who may go on when we have read what is his. */
     if (!is_given) sm_store_release(&worker->role.holder, seen->holder);
 
     incident.shown.is_handed_over = is_given;

@@ -199,7 +199,6 @@ static inline void switch_to(
     struct sm_worker *worker = sm_worker_of(thread);
     sm_count_relaxed(&worker->stats.switches, 1);
     thread->task = task;
-    worker->running = task;
     sm_store_relaxed(&task->worker, worker); /* relaxed: published by its next wait */
     worker->running = task;
     if (task->stage == SM_TASK_FRESH) begin(worker, task);
