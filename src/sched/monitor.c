@@ -145,12 +145,11 @@ static bool may_act(
     return verdict != BUSY || has_room_for_a_busy_one(watch);
 }
 
-/* A thread that sleeps outside, at the first sight of it, with work waiting, is not one to be seen
- * again only when it suits. */
-static void alarm_if_blocked(struct watch *watch, struct sm_worker *worker, int64_t now_ns)
+/* A thread that sleeps outside, with work waiting, and has not slept through a whole period yet, is
+ * not one to be seen again only when it suits. */
+static void alarm_if_asleep(struct watch *watch, const struct sm_thread *holder)
 {
-    const struct sm_thread *holder = watch->seen[worker->index].holder;
-    if (watch->is_alarmed || !sm_worker_has_work(worker, now_ns)) return;
+    if (watch->is_alarmed) return;
     /* relaxed: as in judge(). */
     watch->is_alarmed = !sm_os_thread_is_runnable(sm_load_relaxed(&holder->tid));
 }
@@ -177,7 +176,7 @@ static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_n
                 .first_cpu_ns = cpu_ns,
                 .cpu_ns = cpu_ns};
         if (!is_marked) {
-            alarm_if_blocked(watch, worker, now_ns);
+            if (sm_worker_has_work(worker, now_ns)) alarm_if_asleep(watch, holder);
             return;
         }
     }
@@ -190,6 +189,7 @@ static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_n
         (void)sm_runtime_wake_idle(watch->runtime);
     }
     enum verdict verdict = is_marked ? DECLARED : judge(seen, cpu_ns);
+    if (verdict == FINE) alarm_if_asleep(watch, holder);
     if (may_act(watch, seen, verdict, now_ns)) act(watch, worker, seen, verdict);
 }
 
