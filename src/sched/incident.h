@@ -12,7 +12,7 @@
  *   shown   sm_incidents_look(): it has lasted SHOW_AFTER: a line on stderr, unless there was one
  *           within a second; then the next line says how many were not shown
  *   over    sm_incidents_look(): the thread has come back to the role that was taken from it, or,
- *           where none was taken, its worker goes on
+ *           where none was taken, its worker goes on; or the thread has been ended
  *
  * All of it is the monitor thread's own. The table has room for all threads there can be.
  */

@@ -43,6 +43,18 @@ static bool enter_for_good(struct sm_thread *thread, struct sm_role *role)
     return holder == thread;
 }
 
+/* Have the role in our hands, as who takes it from another: nobody runs it, nobody takes it. */
+static void take_from_self(struct sm_thread *thread, struct sm_role *role)
+{
+    struct sm_thread *holder = thread;
+    /* Not a plain store: a taker that contests the role sees us inside and writes us back.
+     * acq_rel: pairs with the acquire in sm_enter_slow(): as in sm_role_take(). */
+    while (!sm_cas_acq_rel(&role->holder, &holder, SM_ROLE_CONTESTED)) {
+        holder = thread;
+        (void)sched_yield();
+    }
+}
+
 /* Have it begin again, with bury(). */
 static void prepare_burial(struct sm_task *task)
 {
@@ -70,6 +82,8 @@ void sm_thread_lost(void *runtime_of_thread)
     sm_fiber_jumped(&task->context.fiber, &thread->own.fiber);
     struct sm_worker *worker = sm_worker_of(thread);
     bool has_role = enter_for_good(thread, &worker->role);
+    /* It comes back to nothing, but it is not astray any more: see sched/incident.c. */
+    if (!has_role) sm_count_relaxed(&thread->returns, 1);
     thread->task = NULL;
     thread->role = NULL;
     prepare_burial(task);
@@ -77,10 +91,7 @@ void sm_thread_lost(void *runtime_of_thread)
     sm_runtime_forget_this_thread(runtime);
     /* From here on the runtime may end without us; but not while its role is in our hands, since
      * then nobody buries the task. */
-    if (has_role) {
-        /* release: pairs with the acquire in sm_enter_slow(): as a taker does. */
-        sm_store_release(&worker->role.holder, SM_ROLE_CONTESTED);
-    }
+    if (has_role) take_from_self(thread, &worker->role);
     sm_worker_send(worker, task);
     if (has_role && !sm_runtime_give_role(runtime, worker, thread)) {
         sm_panic("a thread in place of one that was ended", __FILE__, __LINE__);

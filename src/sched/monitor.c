@@ -145,7 +145,8 @@ static void act(
 
     describe(worker, &incident);
     bool is_given = runtime->may_overtake && sm_runtime_give_role(runtime, worker, seen->holder);
-    /* release: pairs with the acquire in sm_enter_slow(). The work waits for the old holder. */
+    /* release: pairs with the acquire in sm_enter() and sm_enter_slow(). The work waits for the old
+     * holder, who may go on when we have read what is his. */
     if (!is_given) sm_store_release(&worker->role.holder, seen->holder);
 
     incident.shown.is_handed_over = is_given;
@@ -176,12 +177,11 @@ static bool may_act(
     return verdict != BUSY || has_room_for_a_busy_one(watch);
 }
 
-/* A thread that sleeps outside, at the first sight of it, with work waiting, is not one to be seen
- * again only when it suits. */
-static void alarm_if_blocked(struct watch *watch, struct sm_worker *worker, int64_t now_ns)
+/* A thread that sleeps outside, with work waiting, and has not slept through a whole period yet, is
+ * not one to be seen again only when it suits. */
+static void alarm_if_asleep(struct watch *watch, struct sighting *seen)
 {
-    if (watch->is_alarmed || !sm_worker_has_work(worker, now_ns)) return;
-    watch->is_alarmed = is_asleep(&watch->seen[worker->index]);
+    if (!watch->is_alarmed) watch->is_alarmed = is_asleep(seen);
 }
 
 static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_ns)
@@ -210,7 +210,7 @@ static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_n
          * nothing can be read. */
         watch_thread(&seen->lookout, sm_load_relaxed(&holder->tid));
         if (!is_marked) {
-            alarm_if_blocked(watch, worker, now_ns);
+            if (sm_worker_has_work(worker, now_ns)) alarm_if_asleep(watch, seen);
             return;
         }
     }
@@ -223,6 +223,7 @@ static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_n
         (void)sm_runtime_wake_idle(watch->runtime);
     }
     enum verdict verdict = is_marked ? DECLARED : judge(seen, cpu_ns);
+    if (verdict == FINE) alarm_if_asleep(watch, seen);
     if (may_act(watch, seen, verdict, now_ns)) act(watch, worker, seen, verdict);
 }
 

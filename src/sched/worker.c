@@ -199,7 +199,6 @@ static inline void switch_to(
     struct sm_worker *worker = sm_worker_of(thread);
     sm_count_relaxed(&worker->stats.switches, 1);
     thread->task = task;
-    worker->running = task;
     sm_store_relaxed(&task->worker, worker); /* relaxed: published by its next wait */
     worker->running = task;
     if (task->stage == SM_TASK_FRESH) begin(worker, task);
@@ -501,7 +500,8 @@ static bool spin_for_work(struct sm_worker *worker, struct sm_party *party)
     return has_work;
 }
 
-static void sleep_in_poller(struct sm_worker *worker, struct sm_party *party)
+/* False: there was no need to, and the poller has not been asked. */
+static bool sleep_in_poller(struct sm_worker *worker, struct sm_party *party)
 {
     sm_runtime_set_idle(worker, true);
     /* seq_cst: pairs with the seq_cst load in sm_worker_wake(). Who brings work after this wakes us;
@@ -528,6 +528,7 @@ static void sleep_in_poller(struct sm_worker *worker, struct sm_party *party)
     if (!may_sleep && is_counted) sm_clock_idle();
     sm_runtime_set_idle(worker, false);
     sm_monitor_rouse(worker->runtime);
+    return may_sleep;
 }
 
 static bool has_tasks(struct sm_worker *worker)
@@ -538,24 +539,26 @@ static bool has_tasks(struct sm_worker *worker)
 }
 
 /* There is nothing in our queues. Find something, or sleep until there may be. Who does not spin need
- * not ask the poller first: it answers a sleeper at once. */
+ * not ask the poller first: it answers a sleeper at once. But who finds something to steal each time
+ * does not sleep: he asks once in a quantum, as if he had been running tasks of his own. */
 static void find_work(struct sm_worker *worker, struct sm_party *party)
 {
     int64_t now_ns = sm_now_ns();
     worker->until_look = worker->look_every;
-    if (sm_spin_budget(&worker->spin) > 0) {
+    if (sm_spin_budget(&worker->spin) > 0 || now_ns - worker->looked_ns >= QUANTUM_NS) {
         look_around(worker, now_ns);
     } else {
-        worker->looked_ns = now_ns;
+        if (sm_unlikely(sm_stack_is_scarce())) give_back_stacks(worker);
         (void)sm_timer_fire_due(&worker->timers, now_ns);
     }
     if (has_tasks(worker)) return;
     if (steal(worker)) return;
     if (spin_for_work(worker, party)) return;
-    sleep_in_poller(worker, party);
+    bool has_slept = sleep_in_poller(worker, party);
     if (!sm_inbox_is_empty(&worker->inbox)) sm_spin_slept(&worker->spin);
-    worker->looked_ns = sm_now_ns();
-    (void)sm_timer_fire_due(&worker->timers, worker->looked_ns);
+    now_ns = sm_now_ns();
+    if (has_slept) worker->looked_ns = now_ns;
+    (void)sm_timer_fire_due(&worker->timers, now_ns);
 }
 
 enum sm_worker_end sm_worker_run(struct sm_thread *thread, struct sm_party *party)

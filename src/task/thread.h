@@ -132,8 +132,9 @@ static inline struct sm_thread *sm_enter(void)
     sm_store_relaxed(&thread->inside, 1);
     sm_compiler_barrier();
     if (thread->task == NULL) return thread;
-    /* relaxed: as long as the holder is this thread, nobody else has written anything. */
-    if (sm_likely(sm_load_relaxed(&thread->role->holder) == thread)) return thread;
+    /* acquire: pairs with the release in act() (sched/monitor.c). A taker that has given the role back
+     * has read what we write now. */
+    if (sm_likely(sm_load_acquire(&thread->role->holder) == thread)) return thread;
     return sm_enter_slow(thread);
 }
 
