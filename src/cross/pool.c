@@ -455,6 +455,8 @@ static void *pool_main(void *arg)
     char name[24] = "";
     (void)snprintf(name, sizeof name, "%s-pool", pool->runtime->name);
     sm_os_thread_name(name);
+    /* A cancellation would strike in a job, and take frames with it that its client waits for. */
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 
     struct sm_thread *thread = sm_thread_self();
     struct sm_pool_thread self = {

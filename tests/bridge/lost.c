@@ -283,6 +283,36 @@ ON_WORKERS(cancelling_a_workers_thread_does_nothing)
     end_runtime(runtime);
 }
 
+static int tell_thread(void *arg)
+{
+    *(pthread_t *)arg = pthread_self();
+    return 0;
+}
+
+static int cancel_in_job(void *arg)
+{
+    return seam_block(NULL, cancel_the_thread, arg, arg, SEAM_FOREVER);
+}
+
+/* While it runs a job, and while it waits for one. */
+TEST(cancelling_a_pools_thread_does_nothing)
+{
+    const struct seam_options options = {.workers = 1, .blockers_max = 1};
+    seam_runtime *runtime = new_runtime(&options);
+    seam_job_class *job_class = seam_runtime_jobs(runtime, SEAM_JOBS_USER);
+    int result = 0;
+    CHECK_OK(seam_call(runtime, cancel_in_job, &result, NULL, SEAM_FOREVER));
+    CHECK_EQ(result, 7);
+
+    pthread_t thread;
+    CHECK_OK(seam_block(job_class, tell_thread, &thread, NULL, SEAM_FOREVER));
+    CHECK_EQ(pthread_cancel(thread), 0);
+    result = 0;
+    CHECK_OK(seam_block(job_class, cancel_the_thread, NULL, &result, SEAM_FOREVER));
+    CHECK_EQ(result, 7);
+    end_runtime(runtime);
+}
+
 /* ---- where it cannot be helped ---- */
 
 static int end_a_pools_thread(void *arg)
@@ -290,31 +320,68 @@ static int end_a_pools_thread(void *arg)
     return seam_block(NULL, end_the_thread, arg, NULL, SEAM_FOREVER);
 }
 
-/* Does the program end with a message if fn runs in a runtime that the calling thread drives? */
-static void check_ends_the_program(seam_fn *fn)
+static void destroy_nothing(void *arg, int result)
 {
+    (void)arg;
+    (void)result;
+}
+
+static int end_a_pools_thread_owned(void *arg)
+{
+    return seam_block_owned(NULL, end_the_thread, arg, destroy_nothing, NULL, SEAM_FOREVER);
+}
+
+/* The job is deeper in the runtime when it ends its thread. */
+static int end_the_thread_in_a_scope(void *arg)
+{
+    struct seam_scope scope;
+    CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
+    return end_the_thread(arg);
+}
+
+static int end_a_pools_thread_in_a_scope(void *arg)
+{
+    return seam_block(NULL, end_the_thread_in_a_scope, arg, NULL, SEAM_FOREVER);
+}
+
+/* Does the program end with this message if fn runs in a runtime that the calling thread drives? */
+static void check_ends_the_program(seam_fn *fn, const char *message)
+{
+    int fds[2];
+    CHECK_OK(pipe(fds));
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
         (void)setrlimit(RLIMIT_CORE, &(struct rlimit){});
+        (void)dup2(fds[1], STDERR_FILENO);
         const struct seam_options options = {.current_thread = true};
         (void)seam_run(&options, fn, NULL);
         _exit(EXIT_SUCCESS);
     }
+    CHECK_OK(close(fds[1]));
     int status = 0;
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     CHECK(WIFSIGNALED(status));
     CHECK_EQ(WTERMSIG(status), SIGABRT);
+    char said[512];
+    ssize_t len = read(fds[0], said, sizeof said - 1);
+    CHECK(len > 0);
+    said[len] = '\0';
+    CHECK(strstr(said, message) != NULL);
+    CHECK_OK(close(fds[0]));
 }
 
 TEST(a_thread_that_drives_must_not_be_ended)
 {
     check_threads_can_be_ended();
-    check_ends_the_program(end_the_thread);
+    check_ends_the_program(end_the_thread, "a thread was ended by a task that it drove");
 }
 
 TEST(a_thread_of_a_pool_must_not_be_ended)
 {
     check_threads_can_be_ended();
-    check_ends_the_program(end_a_pools_thread);
+    const char *message = "a thread of a pool was ended by its job";
+    check_ends_the_program(end_a_pools_thread, message);
+    check_ends_the_program(end_a_pools_thread_owned, message);
+    check_ends_the_program(end_a_pools_thread_in_a_scope, message);
 }

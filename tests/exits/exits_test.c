@@ -80,6 +80,11 @@ static int block_for_ever(void *arg)
     return seam_block(NULL, pause_for_ever, arg, NULL, SEAM_FOREVER);
 }
 
+static int compute_in_job_for_ever(void *arg)
+{
+    return seam_block(NULL, compute_for_ever, arg, NULL, SEAM_FOREVER);
+}
+
 static seam_runtime *default_runtime(void)
 {
     seam_runtime *runtime = NULL;
@@ -90,7 +95,8 @@ static seam_runtime *default_runtime(void)
 /* A task of each kind, detached. */
 static void be_busy(seam_runtime *runtime)
 {
-    static seam_fn *const kinds[] = {wait_for_ever, yield_for_ever, block_for_ever};
+    static seam_fn *const kinds[] = {wait_for_ever, yield_for_ever, block_for_ever,
+            compute_for_ever, compute_in_job_for_ever};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         CHECK_OK(seam_spawn(seam_runtime_root(runtime), kinds[i], NULL, NULL, NULL));
     }
