@@ -94,7 +94,9 @@ static int call_in_place(
     if (r < 0) return r;
     sm_leave();
     (void)run_call(call);
-    return sm_scope_end(sm_enter(), &scope);
+    thread = sm_enter(); /* it may be another one now */
+    /* fn has come back in a forked child as well: there its scope is nobody's. */
+    return thread != NULL ? sm_scope_end(thread, &scope) : 0;
 }
 
 /* fn runs as a task; its header and its scope are in this frame. */
