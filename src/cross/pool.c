@@ -222,7 +222,6 @@ static struct sm_job *take_job(struct sm_pool *pool, struct sm_pool_thread *self
     count_running(job_class, 1);
     pool->occupied++;
     job->state = SM_JOB_RUNNING;
-    job->thread = self;
     self->job = job;
     self->job_class = job_class;
     self->fn = job->fn;
@@ -621,14 +620,23 @@ static void start_nag(struct sm_pool *pool)
     if (sm_pool_submit(&pool->errands[SM_ERRAND_STOP], &pool->nag, false) < 0) stop_nagging(pool);
 }
 
+/* The thread that runs job; NULL: it has ended, and its thread may have gone, too. Under the lock. */
+static struct sm_pool_thread *thread_of(struct sm_pool *pool, const struct sm_job *job)
+{
+    for (struct sm_list *link = pool->all.next; link != &pool->all; link = link->next) {
+        struct sm_pool_thread *thread = sm_container_of(link, struct sm_pool_thread, in_pool);
+        if (thread->job == job) return thread;
+    }
+    return NULL;
+}
+
 void sm_pool_interrupt(struct sm_job *job, bool is_abandoned)
 {
     struct sm_pool *pool = job->job_class->pool;
     bool must_nag = false;
     sm_lock(&pool->lock);
-    struct sm_pool_thread *thread = job->state == SM_JOB_RUNNING ? job->thread : NULL;
-    /* The thread may be on to another job already. */
-    if (thread != NULL && thread->job == job) {
+    struct sm_pool_thread *thread = thread_of(pool, job);
+    if (thread != NULL) {
         thread->is_abandoned = is_abandoned;
         if (is_abandoned) job->job_class->stats.abandoned++;
         must_nag = interrupt(pool, thread);

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "seam.h"
@@ -498,4 +500,38 @@ TEST(an_abandoned_job_may_outlive_its_runtime)
     while (sm_load_relaxed(&destroyed) == 0) {
         (void)sm_os.futex_wait(&destroyed, 0, INT64_MAX);
     }
+}
+
+enum { STACK_BYTES = 1024 * 1024 };
+
+static char *stack;
+
+static int start_on_a_stack_of_ours(pthread_t *out_thread, void *(*run)(void *), void *arg)
+{
+    pthread_attr_t attributes;
+    CHECK_EQ(pthread_attr_init(&attributes), 0);
+    CHECK_EQ(pthread_attr_setstack(&attributes, stack, STACK_BYTES), 0);
+    CHECK_EQ(pthread_create(out_thread, &attributes, run, arg), 0);
+    return pthread_attr_destroy(&attributes);
+}
+
+/* Goal: who gives a job up may be so late that the threads have gone. Method: their stack goes. */
+TEST(a_job_is_given_up_when_it_and_its_thread_have_ended)
+{
+    stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(stack != MAP_FAILED);
+    start(1);
+    real_thread_start = sm_os.thread_start;
+    sm_os.thread_start = start_on_a_stack_of_ours;
+    _Atomic(uint32_t) is_open = 1;
+    _Atomic(uint32_t) serial = 0;
+    struct gate gate;
+    submit(sm_pool_class(runtime->pool, SEAM_JOBS_USER), &gate, &is_open, &serial);
+    wait_for(&gate);
+    stop_and_keep();
+    sm_os.thread_start = real_thread_start;
+    CHECK_EQ(munmap(stack, STACK_BYTES), 0);
+    CHECK(!sm_pool_withdraw(&gate.job));
+    sm_pool_interrupt(&gate.job, false);
+    seam_runtime_free(runtime);
 }
