@@ -161,13 +161,19 @@ static bool may_run_one_more(const struct seam_job_class *job_class, uint32_t ru
     return job_class->is_private || running == 0 || all < job_class->pool->blockers_max;
 }
 
+/* Jobs of a class that count against its threads_max. */
+static uint32_t busy_count(const struct seam_job_class *job_class)
+{
+    const struct seam_job_stats *stats = &job_class->stats;
+    /* An errand's thread is gone for as long as it waits: it drives, or joins threads. */
+    return stats->running + (job_class->is_private ? stats->waiting : 0);
+}
+
 static bool may_begin(const struct seam_job_class *job_class)
 {
     const struct seam_job_stats *stats = &job_class->stats;
     if (stats->queued == 0) return false;
-    /* An errand's thread is gone for as long as it waits: it drives, or joins threads. */
-    uint32_t running = stats->running + (job_class->is_private ? stats->waiting : 0);
-    return may_run_one_more(job_class, running, job_class->pool->running);
+    return may_run_one_more(job_class, busy_count(job_class), job_class->pool->running);
 }
 
 static int64_t oldest_ns(const struct seam_job_class *job_class)
@@ -492,18 +498,29 @@ struct seam_job_class *sm_pool_current_class(void)
 static bool is_free(struct seam_job_class *job_class)
 {
     struct sm_pool *pool = job_class->pool;
-    const struct seam_job_stats *stats = &job_class->stats;
-    if (!may_run_one_more(
-                job_class, stats->running + stats->queued, pool->running + pool->queued)) {
-        return false;
-    }
-    return pool->thread_count - pool->occupied > pool->queued || add_thread(pool) == 0;
+    uint32_t before = busy_count(job_class) + job_class->stats.queued;
+    if (!may_run_one_more(job_class, before, pool->running + pool->queued)) return false;
+    if (pool->thread_count - pool->occupied > pool->queued) return true;
+    if (add_thread(pool) < 0) return false;
+    pool->is_called = true; /* that it is on its way, or summon() would start another */
+    return true;
 }
 
+/* How many more jobs of a class could run now. Under the lock. */
+static uint32_t room_for(const struct seam_job_class *job_class)
+{
+    const struct sm_pool *pool = job_class->pool;
+    uint32_t running = job_class->stats.running;
+    uint32_t in_class = running < job_class->threads_max ? job_class->threads_max - running : 0;
+    uint32_t in_pool = running == 0 ? 1 : 0;
+    if (pool->running < pool->blockers_max) in_pool = pool->blockers_max - pool->running;
+    return in_class < in_pool ? in_class : in_pool;
+}
+
+/* Those who are on their way to a thread do not count. */
 static bool is_line_full(const struct seam_job_class *job_class)
 {
-    uint64_t max = (uint64_t)job_class->threads_max + job_class->queue_max;
-    return (uint64_t)job_class->stats.running + job_class->stats.queued >= max;
+    return job_class->stats.queued >= (uint64_t)room_for(job_class) + job_class->queue_max;
 }
 
 static int check_submission(struct seam_job_class *job_class, bool only_if_free)

@@ -450,6 +450,40 @@ TEST(the_highest_priority_is_served_first_and_every_eighth_time_the_oldest_job)
     stop();
 }
 
+TEST(a_job_that_must_not_wait_starts_one_thread)
+{
+    start(4);
+    _Atomic(uint32_t) is_open = 1;
+    _Atomic(uint32_t) serial = 0;
+    struct gate gate = {.job = {.run = pass_gate}, .is_open = &is_open, .serial = &serial};
+    CHECK_OK(sm_pool_submit(sm_pool_class(runtime->pool, SEAM_JOBS_USER), &gate.job, true));
+    wait_for(&gate);
+    CHECK_EQ(sm_pool_thread_count(runtime->pool), 1);
+    stop();
+}
+
+/* The class may run eight at once, but the runtime only one. */
+TEST(a_line_is_no_longer_where_the_runtime_has_no_room_for_the_class)
+{
+    start(1);
+    const struct seam_job_class_options options = {.threads_max = 8, .queue_max = 1};
+    seam_job_class *job_class = NULL;
+    CHECK_OK(seam_job_class_new(runtime, &options, &job_class));
+    _Atomic(uint32_t) is_open = 0;
+    _Atomic(uint32_t) serial = 0;
+    struct gate gates[2];
+    submit(job_class, &gates[0], &is_open, &serial);
+    while (sm_load_relaxed(&serial) < 1) {
+        CHECK_OK(seam_yield());
+    }
+    submit(job_class, &gates[1], &is_open, &serial);
+    struct gate refused = {.job = {.run = pass_gate}};
+    CHECK_ERR(sm_pool_submit(job_class, &refused.job, false), EAGAIN);
+    open_gate(&is_open);
+    wait_for(&gates[1]);
+    stop();
+}
+
 /* ---- the end ---- */
 
 static _Atomic(uint32_t) may_end;
