@@ -81,7 +81,8 @@ SEAM_SUSPENDS static int call_as_thread(void *arg)
 SEAM_SUSPENDS static int call_from_pool(const struct indirect *call)
 {
     int result = 0;
-    int r = sm_block_errand(SM_ERRAND_DRIVE, call_as_thread, sm_drop_const(call), &result);
+    int r = sm_block_errand(
+            SM_ERRAND_DRIVE, call_as_thread, sm_drop_const(call), &result, call->deadline_ns);
     return r < 0 ? r : result;
 }
 
@@ -147,7 +148,8 @@ SEAM_SUSPENDS static int call_owned_as_thread(void *arg)
 SEAM_SUSPENDS static int call_owned_from_pool(const struct indirect_owned *owned)
 {
     int result = 0;
-    int r = sm_block_errand(SM_ERRAND_DRIVE, call_owned_as_thread, sm_drop_const(owned), &result);
+    int r = sm_block_errand(SM_ERRAND_DRIVE, call_owned_as_thread, sm_drop_const(owned), &result,
+            owned->call.deadline_ns);
     if (r == 0) return result;
     owned->destroy(owned->call.arg, -ECANCELED);
     return r;
