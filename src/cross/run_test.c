@@ -333,3 +333,43 @@ TEST(a_task_that_stops_a_runtime_waits_for_a_thread_no_longer_than_its_deadline)
     seam_runtime_free(other);
     sm_clock_make_real();
 }
+
+static int refuse_threads(pthread_t *out_thread, void *(*run)(void *), void *arg)
+{
+    (void)out_thread;
+    (void)run;
+    (void)arg;
+    return -EAGAIN;
+}
+
+struct doomed {
+    seam_runtime *runtime;
+    seam_bridge *bridge;
+};
+
+static int end_without_threads(void *arg)
+{
+    const struct doomed *doomed = arg;
+    real = sm_os;
+    sm_os.thread_start = refuse_threads;
+    CHECK_ERR(seam_runtime_stop(doomed->runtime, NULL, SEAM_FOREVER), ENOMEM);
+    CHECK_ERR(seam_runtime_stop(doomed->runtime, NULL, SEAM_NOW), ENOMEM);
+    CHECK_ERR(seam_bridge_close(doomed->bridge, NULL, SEAM_FOREVER), ENOMEM);
+    CHECK_ERR(seam_call(doomed->runtime, go_nowhere, NULL, NULL, SEAM_FOREVER), ESHUTDOWN);
+    CHECK_ERR(seam_bridge_call(doomed->bridge, go_nowhere, NULL, NULL, SEAM_FOREVER), ESHUTDOWN);
+    sm_os.thread_start = real.thread_start;
+    CHECK_OK(seam_bridge_close(doomed->bridge, NULL, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(doomed->runtime, NULL, SEAM_FOREVER));
+    return 0;
+}
+
+TEST(a_task_that_can_have_no_thread_to_end_a_runtime_is_told_and_may_try_again)
+{
+    struct doomed doomed = {};
+    const struct seam_bridge_options options = {.name = "doomed"};
+    CHECK_OK(seam_runtime_new(&one_job, &doomed.runtime));
+    CHECK_OK(seam_bridge_new(&options, &doomed.bridge));
+    CHECK_OK(seam_run(&one_job, end_without_threads, &doomed));
+    seam_bridge_free(doomed.bridge);
+    seam_runtime_free(doomed.runtime);
+}
