@@ -225,6 +225,8 @@ SEAM_API int seam_fail(int code, const char *format, ...) __attribute__((format(
  *   -ECANCELED   the caller was cancelled while it waited; the bridge is closing, call again
  *   -EINPROGRESS the caller is inside a call of @bridge, or in its own runtime, and cannot wait for
  *                itself; the bridge is closing and will be closed by the next call from outside
+ *   -ENOMEM      the caller is a task, and no thread could be started to take the bridge's own
+ *                runtime down; the bridge is closing, call again
  *   -EOWNERDEAD  this is a forked child; nothing happened
  *
  * Context: any.  Suspends.

@@ -194,6 +194,8 @@ SEAM_API int seam_runtime_new(const struct seam_options *options, seam_runtime *
  *   -EINPROGRESS the caller is a task or a pool job of @runtime, or has a scope open in it, and
  *                cannot wait for itself; the runtime is stopping and will be finished by the next
  *                call from outside
+ *   -ENOMEM      the caller is a task, and no thread could be started to do it; the runtime is
+ *                stopping, call again
  *   -EOWNERDEAD  this is a forked child; nothing happened
  *
  * Context: any.  Suspends.

@@ -24,6 +24,7 @@
 struct block {
     struct sm_job job;
     struct sm_service service;
+    bool keeps_deadline; /* fn does, by itself: the deadline is ours only until it begins */
 };
 
 static void run_block(struct sm_job *job)
@@ -42,8 +43,11 @@ static int wait_for_block(struct block *block, int64_t deadline_ns)
 {
     int64_t patient_until_ns = deadline_ns <= SEAM_NOW ? SEAM_FOREVER : deadline_ns;
     int r = sm_service_wait(&block->service, patient_until_ns, false, NULL);
+    if (r < 0 && sm_pool_withdraw(&block->job)) return r;
+    if (r == -ETIMEDOUT && block->keeps_deadline) {
+        r = sm_service_wait(&block->service, SEAM_FOREVER, false, NULL);
+    }
     if (r < 0) {
-        if (sm_pool_withdraw(&block->job)) return r;
         sm_service_cancel(&block->service);
         sm_pool_interrupt(&block->job, false);
         (void)sm_service_wait(&block->service, SEAM_FOREVER, true, NULL);
@@ -123,7 +127,27 @@ int seam_block(
     return r;
 }
 
-int sm_block_errand(enum sm_errand which, seam_fn *fn, void *arg, int *out_result)
+/* As block_there(). An errand whose time is over may still begin, if it need not wait for that. */
+static int run_errand(
+        seam_job_class *job_class, seam_fn *fn, void *arg, int *out_result, int64_t deadline_ns)
+{
+    struct sm_thread *thread = sm_thread_self();
+    if (sm_party_is_cancelled(sm_thread_party(thread))) return -ECANCELED;
+    struct block block = {
+            .job = {.fn = fn, .run = run_block, .refuse = refuse_block},
+            .service = {.fn = fn, .arg = arg, .call = sm_party_call(sm_thread_party(thread))},
+            .keeps_deadline = true,
+    };
+    int refused = sm_wait_refused(deadline_ns);
+    int r = sm_pool_submit(job_class, &block.job, refused < 0);
+    if (r == -EAGAIN && refused < 0) return refused;
+    if (r == 0) r = wait_for_block(&block, refused < 0 ? SEAM_FOREVER : deadline_ns);
+    if (r == 0) *out_result = block.service.result;
+    return r;
+}
+
+int sm_block_errand(
+        enum sm_errand which, seam_fn *fn, void *arg, int *out_result, int64_t deadline_ns)
 {
     struct sm_thread *thread = sm_enter();
     if (thread == NULL) return -EOWNERDEAD;
@@ -132,7 +156,7 @@ int sm_block_errand(enum sm_errand which, seam_fn *fn, void *arg, int *out_resul
         return block_here(fn, arg, out_result, SEAM_FOREVER);
     }
     seam_job_class *job_class = sm_pool_errands(sm_runtime_current(thread)->pool, which);
-    int r = block_there(job_class, fn, arg, out_result, SEAM_FOREVER);
+    int r = run_errand(job_class, fn, arg, out_result, deadline_ns);
     sm_leave();
     return r;
 }

@@ -157,8 +157,11 @@ static int wait_until_left(seam_bridge *bridge, int64_t deadline_ns, bool ignore
 static void cancel_calls(seam_bridge *bridge)
 {
     sm_lock(&bridge->lock);
-    bridge->is_cancelling = true;
-    for (struct sm_list *link = bridge->calls.next; link != &bridge->calls; link = link->next) {
+    /* Another may have closed it by now, and a third have opened it again. */
+    bool is_closing = bridge->state == SM_BRIDGE_CLOSING;
+    if (is_closing) bridge->is_cancelling = true;
+    for (struct sm_list *link = bridge->calls.next; is_closing && link != &bridge->calls;
+            link = link->next) {
         struct sm_call *call = sm_container_of(link, struct sm_call, link);
         sm_lock(&call->lock);
         if (!call->is_cancelled && !call->has_ended) {
@@ -233,6 +236,14 @@ static void report(seam_bridge *bridge, struct seam_bridge_report *out_report)
     sm_unlock(&bridge->lock);
 }
 
+/* Another closes it, and has more patience than we had: our deadline counts all the same. */
+static void close_beside(seam_bridge *bridge, int r)
+{
+    (void)sm_enter();
+    if (r == -ETIMEDOUT || r == -EAGAIN) cancel_calls(bridge);
+    sm_leave();
+}
+
 int seam_bridge_close(
         seam_bridge *bridge, struct seam_bridge_report *out_report, int64_t deadline_ns)
 {
@@ -245,10 +256,14 @@ int seam_bridge_close(
     if (is_inside) return -EINPROGRESS;
 
     int r = seam_mutex_lock(&bridge->close_mutex, deadline_ns);
-    if (r < 0) return r;
-    r = close_alone(bridge, deadline_ns);
+    bool is_alone = r == 0;
+    if (is_alone) {
+        r = close_alone(bridge, deadline_ns);
+    } else {
+        close_beside(bridge, r);
+    }
     if (out_report != NULL) report(bridge, out_report);
-    seam_mutex_unlock(&bridge->close_mutex);
+    if (is_alone) seam_mutex_unlock(&bridge->close_mutex);
     return r;
 }
 

@@ -76,8 +76,9 @@ struct sm_call {
     bool is_cancelled;   /* by who closes the bridge */
     bool has_begun;
     bool has_ended;
-    struct sm_scope *scope;   /* fn runs in it: open; NULL before and after */
-    struct seam_reply *reply; /* may be NULL */
+    struct sm_scope *scope;               /* fn runs in it: open; NULL before and after */
+    void (*lost)(struct sm_scope *scope); /* of an owned call's scope, before ours; or NULL */
+    struct seam_reply *reply;             /* may be NULL */
     int result;
 };
 

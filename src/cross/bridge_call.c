@@ -33,15 +33,18 @@ static struct sm_thread *enter_as_callee(void)
     return thread;
 }
 
-/* The call's own task was ended with its thread, in place: it leaves all the same. */
+/* fn's thread was ended under it, and with it, in place, the caller: who leaves all the same. */
 SEAM_SUSPENDS static void lose(struct sm_scope *scope)
 {
     struct sm_call *call = scope->call;
-    (void)enter_as_callee();
+    bool is_in_place = scope->owner == sm_thread_party(enter_as_callee()) && call->lost == NULL;
     sm_lock(&call->lock);
-    call->scope = NULL;
+    call->scope = NULL; /* as in end() */
     sm_unlock(&call->lock);
     sm_leave();
+    if (call->lost != NULL) call->lost(scope); /* call may be gone */
+    if (!is_in_place)
+        return; /* another waits for the call, and learns from that it has not ended */
     (void)seam_scope_cancel((struct seam_scope *)scope);
     (void)seam_scope_end((struct seam_scope *)scope);
     sm_bridge_leave(call, -EPIPE);
@@ -49,12 +52,11 @@ SEAM_SUSPENDS static void lose(struct sm_scope *scope)
 
 static bool begin(struct sm_call *call)
 {
-    struct sm_party *party = sm_thread_party(enter_as_callee());
-    struct sm_scope *scope = party->scope;
+    struct sm_scope *scope = sm_thread_party(enter_as_callee())->scope;
     sm_assert(!scope->is_root); /* it is the call's own */
     scope->call = call;
-    /* Otherwise the caller waits for another, and learns from it. */
-    if (scope->owner == party && scope->lost == NULL) scope->lost = lose;
+    call->lost = scope->lost;
+    scope->lost = lose;
     sm_lock(&call->lock);
     bool may_run = !call->is_cancelled;
     call->has_begun = may_run;

@@ -81,7 +81,8 @@ SEAM_SUSPENDS static int call_as_thread(void *arg)
 SEAM_SUSPENDS static int call_from_pool(const struct indirect *call)
 {
     int result = 0;
-    int r = sm_block_errand(SM_ERRAND_DRIVE, call_as_thread, sm_drop_const(call), &result);
+    int r = sm_block_errand(
+            SM_ERRAND_DRIVE, call_as_thread, sm_drop_const(call), &result, call->deadline_ns);
     return r < 0 ? r : result;
 }
 
@@ -94,7 +95,9 @@ static int call_in_place(
     if (r < 0) return r;
     sm_leave();
     (void)run_call(call);
-    return sm_scope_end(sm_enter(), &scope);
+    thread = sm_enter(); /* it may be another one now */
+    /* fn has come back in a forked child as well: there its scope is nobody's. */
+    return thread != NULL ? sm_scope_end(thread, &scope) : 0;
 }
 
 /* fn runs as a task; its header and its scope are in this frame. */
@@ -145,7 +148,8 @@ SEAM_SUSPENDS static int call_owned_as_thread(void *arg)
 SEAM_SUSPENDS static int call_owned_from_pool(const struct indirect_owned *owned)
 {
     int result = 0;
-    int r = sm_block_errand(SM_ERRAND_DRIVE, call_owned_as_thread, sm_drop_const(owned), &result);
+    int r = sm_block_errand(SM_ERRAND_DRIVE, call_owned_as_thread, sm_drop_const(owned), &result,
+            owned->call.deadline_ns);
     if (r == 0) return result;
     owned->destroy(owned->call.arg, -ECANCELED);
     return r;

@@ -162,13 +162,19 @@ static bool may_run_one_more(const struct seam_job_class *job_class, uint32_t ru
     return job_class->is_private || running == 0 || all < job_class->pool->blockers_max;
 }
 
+/* Jobs of a class that count against its threads_max. */
+static uint32_t busy_count(const struct seam_job_class *job_class)
+{
+    const struct seam_job_stats *stats = &job_class->stats;
+    /* An errand's thread is gone for as long as it waits: it drives, or joins threads. */
+    return stats->running + (job_class->is_private ? stats->waiting : 0);
+}
+
 static bool may_begin(const struct seam_job_class *job_class)
 {
     const struct seam_job_stats *stats = &job_class->stats;
     if (stats->queued == 0) return false;
-    /* An errand's thread is gone for as long as it waits: it drives, or joins threads. */
-    uint32_t running = stats->running + (job_class->is_private ? stats->waiting : 0);
-    return may_run_one_more(job_class, running, job_class->pool->running);
+    return may_run_one_more(job_class, busy_count(job_class), job_class->pool->running);
 }
 
 static int64_t oldest_ns(const struct seam_job_class *job_class)
@@ -223,7 +229,6 @@ static struct sm_job *take_job(struct sm_pool *pool, struct sm_pool_thread *self
     count_running(job_class, 1);
     pool->occupied++;
     job->state = SM_JOB_RUNNING;
-    job->thread = self;
     self->job = job;
     self->job_class = job_class;
     self->fn = job->fn;
@@ -496,18 +501,29 @@ struct seam_job_class *sm_pool_current_class(void)
 static bool is_free(struct seam_job_class *job_class)
 {
     struct sm_pool *pool = job_class->pool;
-    const struct seam_job_stats *stats = &job_class->stats;
-    if (!may_run_one_more(
-                job_class, stats->running + stats->queued, pool->running + pool->queued)) {
-        return false;
-    }
-    return pool->thread_count - pool->occupied > pool->queued || add_thread(pool) == 0;
+    uint32_t before = busy_count(job_class) + job_class->stats.queued;
+    if (!may_run_one_more(job_class, before, pool->running + pool->queued)) return false;
+    if (pool->thread_count - pool->occupied > pool->queued) return true;
+    if (add_thread(pool) < 0) return false;
+    pool->is_called = true; /* that it is on its way, or summon() would start another */
+    return true;
 }
 
+/* How many more jobs of a class could run now. Under the lock. */
+static uint32_t room_for(const struct seam_job_class *job_class)
+{
+    const struct sm_pool *pool = job_class->pool;
+    uint32_t running = job_class->stats.running;
+    uint32_t in_class = running < job_class->threads_max ? job_class->threads_max - running : 0;
+    uint32_t in_pool = running == 0 ? 1 : 0;
+    if (pool->running < pool->blockers_max) in_pool = pool->blockers_max - pool->running;
+    return in_class < in_pool ? in_class : in_pool;
+}
+
+/* Those who are on their way to a thread do not count. */
 static bool is_line_full(const struct seam_job_class *job_class)
 {
-    uint64_t max = (uint64_t)job_class->threads_max + job_class->queue_max;
-    return (uint64_t)job_class->stats.running + job_class->stats.queued >= max;
+    return job_class->stats.queued >= (uint64_t)room_for(job_class) + job_class->queue_max;
 }
 
 static int check_submission(struct seam_job_class *job_class, bool only_if_free)
@@ -625,14 +641,23 @@ static void start_nag(struct sm_pool *pool)
     if (sm_pool_submit(&pool->errands[SM_ERRAND_STOP], &pool->nag, false) < 0) stop_nagging(pool);
 }
 
+/* The thread that runs job; NULL: it has ended, and its thread may have gone, too. Under the lock. */
+static struct sm_pool_thread *thread_of(struct sm_pool *pool, const struct sm_job *job)
+{
+    for (struct sm_list *link = pool->all.next; link != &pool->all; link = link->next) {
+        struct sm_pool_thread *thread = sm_container_of(link, struct sm_pool_thread, in_pool);
+        if (thread->job == job) return thread;
+    }
+    return NULL;
+}
+
 void sm_pool_interrupt(struct sm_job *job, bool is_abandoned)
 {
     struct sm_pool *pool = job->job_class->pool;
     bool must_nag = false;
     sm_lock(&pool->lock);
-    struct sm_pool_thread *thread = job->state == SM_JOB_RUNNING ? job->thread : NULL;
-    /* The thread may be on to another job already. */
-    if (thread != NULL && thread->job == job) {
+    struct sm_pool_thread *thread = thread_of(pool, job);
+    if (thread != NULL) {
         thread->is_abandoned = is_abandoned;
         if (is_abandoned) job->job_class->stats.abandoned++;
         must_nag = interrupt(pool, thread);

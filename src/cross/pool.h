@@ -53,12 +53,9 @@
 
 enum sm_job_state { SM_JOB_QUEUED, SM_JOB_RUNNING, SM_JOB_WITHDRAWN };
 
-struct sm_pool_thread;
-
 struct sm_job {
     struct sm_list link;
     enum sm_job_state state;
-    struct sm_pool_thread *thread;    /* while RUNNING */
     struct seam_job_class *job_class; /* set by sm_pool_submit(); NULL: never submitted */
     int64_t queued_ns;
     seam_fn *fn; /* what it is about, for reports */

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "seam.h"
@@ -448,6 +450,40 @@ TEST(the_highest_priority_is_served_first_and_every_eighth_time_the_oldest_job)
     stop();
 }
 
+TEST(a_job_that_must_not_wait_starts_one_thread)
+{
+    start(4);
+    _Atomic(uint32_t) is_open = 1;
+    _Atomic(uint32_t) serial = 0;
+    struct gate gate = {.job = {.run = pass_gate}, .is_open = &is_open, .serial = &serial};
+    CHECK_OK(sm_pool_submit(sm_pool_class(runtime->pool, SEAM_JOBS_USER), &gate.job, true));
+    wait_for(&gate);
+    CHECK_EQ(sm_pool_thread_count(runtime->pool), 1);
+    stop();
+}
+
+/* The class may run eight at once, but the runtime only one. */
+TEST(a_line_is_no_longer_where_the_runtime_has_no_room_for_the_class)
+{
+    start(1);
+    const struct seam_job_class_options options = {.threads_max = 8, .queue_max = 1};
+    seam_job_class *job_class = NULL;
+    CHECK_OK(seam_job_class_new(runtime, &options, &job_class));
+    _Atomic(uint32_t) is_open = 0;
+    _Atomic(uint32_t) serial = 0;
+    struct gate gates[2];
+    submit(job_class, &gates[0], &is_open, &serial);
+    while (sm_load_relaxed(&serial) < 1) {
+        CHECK_OK(seam_yield());
+    }
+    submit(job_class, &gates[1], &is_open, &serial);
+    struct gate refused = {.job = {.run = pass_gate}};
+    CHECK_ERR(sm_pool_submit(job_class, &refused.job, false), EAGAIN);
+    open_gate(&is_open);
+    wait_for(&gates[1]);
+    stop();
+}
+
 /* ---- the end ---- */
 
 static _Atomic(uint32_t) may_end;
@@ -498,4 +534,38 @@ TEST(an_abandoned_job_may_outlive_its_runtime)
     while (sm_load_relaxed(&destroyed) == 0) {
         (void)sm_os.futex_wait(&destroyed, 0, INT64_MAX);
     }
+}
+
+enum { STACK_BYTES = 1024 * 1024 };
+
+static char *stack;
+
+static int start_on_a_stack_of_ours(pthread_t *out_thread, void *(*run)(void *), void *arg)
+{
+    pthread_attr_t attributes;
+    CHECK_EQ(pthread_attr_init(&attributes), 0);
+    CHECK_EQ(pthread_attr_setstack(&attributes, stack, STACK_BYTES), 0);
+    CHECK_EQ(pthread_create(out_thread, &attributes, run, arg), 0);
+    return pthread_attr_destroy(&attributes);
+}
+
+/* Goal: who gives a job up may be so late that the threads have gone. Method: their stack goes. */
+TEST(a_job_is_given_up_when_it_and_its_thread_have_ended)
+{
+    stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(stack != MAP_FAILED);
+    start(1);
+    real_thread_start = sm_os.thread_start;
+    sm_os.thread_start = start_on_a_stack_of_ours;
+    _Atomic(uint32_t) is_open = 1;
+    _Atomic(uint32_t) serial = 0;
+    struct gate gate;
+    submit(sm_pool_class(runtime->pool, SEAM_JOBS_USER), &gate, &is_open, &serial);
+    wait_for(&gate);
+    stop_and_keep();
+    sm_os.thread_start = real_thread_start;
+    CHECK_EQ(munmap(stack, STACK_BYTES), 0);
+    CHECK(!sm_pool_withdraw(&gate.job));
+    sm_pool_interrupt(&gate.job, false);
+    seam_runtime_free(runtime);
 }

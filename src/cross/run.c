@@ -80,7 +80,7 @@ int seam_run(const struct seam_options *options, seam_fn *fn, void *arg)
 {
     struct run run = {.options = options, .fn = fn, .arg = arg};
     int result = 0;
-    int r = sm_block_errand(SM_ERRAND_DRIVE, run_as_thread, &run, &result);
+    int r = sm_block_errand(SM_ERRAND_DRIVE, run_as_thread, &run, &result, SEAM_FOREVER);
     return r < 0 ? r : result;
 }
 

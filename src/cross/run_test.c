@@ -7,6 +7,7 @@
 #include "base/atomic.h"
 #include "check/check.h"
 #include "os/os.h"
+#include "time/clock.h"
 
 /* ---- the default runtime ---- */
 
@@ -211,4 +212,164 @@ TEST(a_join_that_gives_up_meets_a_runtime_that_stops)
         CHECK(join.r == 0 || join.r == -ETIMEDOUT);
     }
     sm_os = real;
+}
+
+/* ---- errands ---- */
+
+enum { DRIVERS = 2 * 1 + 32, STOPPERS = 16 };
+
+static _Atomic(uint32_t) inside;
+static struct seam_event go_on = SEAM_EVENT_INIT;
+
+static int wait_to_go_on(void *arg)
+{
+    (void)arg;
+    (void)sm_add_relaxed(&inside, 1);
+    return seam_event_wait(&go_on, SEAM_FOREVER);
+}
+
+static int go_nowhere(void *arg)
+{
+    (void)arg;
+    CHECK(false);
+    return 0;
+}
+
+static void note_it_did_not_run(void *arg, int result)
+{
+    (*(int *)arg)++;
+    CHECK_EQ(result, -ECANCELED);
+}
+
+static int call_and_wait(void *arg)
+{
+    CHECK_OK(seam_call(arg, wait_to_go_on, NULL, NULL, SEAM_FOREVER));
+    return 0;
+}
+
+static int call_behind_many(void *arg)
+{
+    struct seam_scope scope;
+    CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
+    for (int i = 0; i < DRIVERS; i++) {
+        CHECK_OK(seam_spawn(&scope, call_and_wait, arg, NULL, NULL));
+    }
+    while (sm_load_relaxed(&inside) < DRIVERS) {
+        CHECK_OK(seam_yield());
+    }
+    int destroyed = 0;
+    int64_t until_ns = seam_after(SEAM_SECOND);
+    CHECK_ERR(seam_call(arg, go_nowhere, NULL, NULL, until_ns), ETIMEDOUT);
+    CHECK_EQ(seam_now_ns(), until_ns);
+    CHECK_ERR(seam_call(arg, go_nowhere, NULL, NULL, until_ns), ETIMEDOUT);
+    CHECK_ERR(seam_call(arg, go_nowhere, NULL, NULL, SEAM_NOW), EAGAIN);
+    until_ns = seam_after(SEAM_SECOND);
+    CHECK_ERR(seam_call_owned(arg, go_nowhere, &destroyed, note_it_did_not_run, NULL, until_ns),
+            ETIMEDOUT);
+    CHECK_EQ(destroyed, 1);
+    seam_event_set(&go_on);
+    return seam_scope_end(&scope);
+}
+
+static const struct seam_options one_job = {.workers = 1, .blockers_max = 1};
+
+/* Method: as many tasks are in calls as there may be threads for such calls. */
+TEST(a_call_into_a_driven_runtime_waits_for_a_thread_no_longer_than_its_deadline)
+{
+    sm_clock_make_virtual(1000);
+    const struct seam_options options = {.current_thread = true};
+    seam_runtime *driven = NULL;
+    CHECK_OK(seam_runtime_new(&options, &driven));
+    CHECK_OK(seam_run(&one_job, call_behind_many, driven));
+    CHECK_OK(seam_runtime_stop(driven, NULL, SEAM_FOREVER));
+    seam_runtime_free(driven);
+    sm_clock_make_real();
+}
+
+static int stop_it(void *arg)
+{
+    CHECK_OK(seam_runtime_stop(arg, NULL, SEAM_FOREVER));
+    return 0;
+}
+
+static int stay_shielded(void *arg)
+{
+    struct seam_shield shield;
+    seam_shield_begin(&shield);
+    (void)wait_to_go_on(arg);
+    seam_shield_end(&shield);
+    return 0;
+}
+
+static int stop_behind_many(void *arg)
+{
+    struct seam_scope scope;
+    CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
+    for (int i = 0; i < STOPPERS; i++) {
+        CHECK_OK(seam_spawn(&scope, stop_it, arg, NULL, NULL));
+    }
+    /* By then they wait for what the pool's threads do. */
+    CHECK_OK(seam_sleep(seam_after(SEAM_SECOND)));
+    int64_t until_ns = seam_after(SEAM_SECOND);
+    CHECK_ERR(seam_runtime_stop(arg, NULL, until_ns), ETIMEDOUT);
+    CHECK_EQ(seam_now_ns(), until_ns);
+    CHECK_ERR(seam_runtime_stop(arg, NULL, until_ns), ETIMEDOUT);
+    CHECK_ERR(seam_runtime_stop(arg, NULL, SEAM_NOW), EAGAIN);
+    seam_event_set(&go_on);
+    return seam_scope_end(&scope);
+}
+
+TEST(a_task_that_stops_a_runtime_waits_for_a_thread_no_longer_than_its_deadline)
+{
+    sm_clock_make_virtual(1000);
+    seam_runtime *other = NULL;
+    CHECK_OK(seam_runtime_new(&one_job, &other));
+    CHECK_OK(seam_spawn(seam_runtime_root(other), stay_shielded, NULL, NULL, NULL));
+    while (sm_load_relaxed(&inside) < 1) {
+        (void)sched_yield();
+    }
+    CHECK_OK(seam_run(&one_job, stop_behind_many, other));
+    CHECK_OK(seam_runtime_stop(other, NULL, SEAM_FOREVER));
+    seam_runtime_free(other);
+    sm_clock_make_real();
+}
+
+static int refuse_threads(pthread_t *out_thread, void *(*run)(void *), void *arg)
+{
+    (void)out_thread;
+    (void)run;
+    (void)arg;
+    return -EAGAIN;
+}
+
+struct doomed {
+    seam_runtime *runtime;
+    seam_bridge *bridge;
+};
+
+static int end_without_threads(void *arg)
+{
+    const struct doomed *doomed = arg;
+    real = sm_os;
+    sm_os.thread_start = refuse_threads;
+    CHECK_ERR(seam_runtime_stop(doomed->runtime, NULL, SEAM_FOREVER), ENOMEM);
+    CHECK_ERR(seam_runtime_stop(doomed->runtime, NULL, SEAM_NOW), ENOMEM);
+    CHECK_ERR(seam_bridge_close(doomed->bridge, NULL, SEAM_FOREVER), ENOMEM);
+    CHECK_ERR(seam_call(doomed->runtime, go_nowhere, NULL, NULL, SEAM_FOREVER), ESHUTDOWN);
+    CHECK_ERR(seam_bridge_call(doomed->bridge, go_nowhere, NULL, NULL, SEAM_FOREVER), ESHUTDOWN);
+    sm_os.thread_start = real.thread_start;
+    CHECK_OK(seam_bridge_close(doomed->bridge, NULL, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(doomed->runtime, NULL, SEAM_FOREVER));
+    return 0;
+}
+
+TEST(a_task_that_can_have_no_thread_to_end_a_runtime_is_told_and_may_try_again)
+{
+    struct doomed doomed = {};
+    const struct seam_bridge_options options = {.name = "doomed"};
+    CHECK_OK(seam_runtime_new(&one_job, &doomed.runtime));
+    CHECK_OK(seam_bridge_new(&options, &doomed.bridge));
+    CHECK_OK(seam_run(&one_job, end_without_threads, &doomed));
+    seam_bridge_free(doomed.bridge);
+    seam_runtime_free(doomed.runtime);
 }

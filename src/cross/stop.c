@@ -134,7 +134,7 @@ int seam_runtime_stop(
         /* Threads are joined, and perhaps tasks driven: not on a worker's thread. */
         struct stop stop = {runtime, out_report, deadline_ns};
         int result = 0;
-        int r = sm_block_errand(SM_ERRAND_STOP, stop_as_thread, &stop, &result);
+        int r = sm_block_errand(SM_ERRAND_STOP, stop_as_thread, &stop, &result, deadline_ns);
         return r < 0 ? r : result;
     }
     int r = seam_mutex_lock(&runtime->stop_mutex, deadline_ns);

@@ -26,6 +26,8 @@ SEAM_SUSPENDS static int bury(void *arg)
         (void)seam_scope_cancel((struct seam_scope *)scope);
         (void)seam_scope_end((struct seam_scope *)scope);
     }
+    /* A call's: it waits in its caller's frame for us to finish, who closes it then. */
+    if (task->home->lost != NULL) task->home->lost(task->home);
     return -EPIPE;
 }
 

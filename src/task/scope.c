@@ -82,17 +82,21 @@ static bool register_guest(struct sm_scope *scope, struct sm_scope *root)
     return scope->is_guest;
 }
 
-/* The end of a guest. Returns the party that waits for the last one, claimed, if this was it. */
+/* The end of a guest. Returns the party that waits for the last one, claimed, if this was it. The
+ * runtime may be gone once the guest is off its list, and whatever lock that took is opened. */
 static struct sm_party *retire_guest(struct sm_scope *scope, struct sm_scope *root)
 {
     struct sm_guests *guests = guests_of(root, scope->owner);
     sm_lock(&guests->lock);
-    sm_list_remove(&scope->in_runtime);
     bool are_refused = guests->are_refused;
+    if (!are_refused) sm_list_remove(&scope->in_runtime);
     sm_unlock(&guests->lock);
     if (!are_refused) return NULL; /* nobody waits yet, or will find the list empty */
 
     sm_lock(&root->lock);
+    sm_lock(&guests->lock);
+    sm_list_remove(&scope->in_runtime);
+    sm_unlock(&guests->lock);
     struct sm_party *stopper = NULL;
     if (root->ender != NULL && sm_scope_root_is_empty(root) && sm_party_claim(root->ender->party)) {
         stopper = root->ender->party;

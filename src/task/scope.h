@@ -62,7 +62,8 @@ struct __attribute__((may_alias)) sm_scope {
     struct sm_scope *parent; /* whom we are registered with; NULL: nobody */
     /* NULL: a thread's, that nothing is spawned into. */
     seam_runtime *runtime;
-    void (*lost)(struct sm_scope *scope); /* closes it if the owner's thread is ended; or NULL */
+    /* If its owner's thread is ended: closes it. If it is that of a task spawned in it: does not. */
+    void (*lost)(struct sm_scope *scope); /* or NULL */
     struct sm_call *call;      /* the bridge's call it is in (cross/bridge.h); NULL: none */
     struct sm_list in_parent;  /* parent->children; under parent's lock */
     struct sm_list in_runtime; /* a list of root->guests; under that list's lock */

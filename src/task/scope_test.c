@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "task/scope.h"
 
+#include <pthread.h>
+#include <sched.h>
+
 #include "seam.h"
 
 #include "check/check.h"
+#include "sched/runtime.h"
 #include "time/clock.h"
 
 static seam_runtime *runtime;
@@ -302,6 +306,47 @@ TEST(a_stop_waits_for_guests_that_are_tasks_of_other_runtimes)
     seam_runtime_free(other);
     CHECK_OK(seam_scope_end(&scope));
     stop();
+}
+
+static _Atomic(uint32_t) has_come;
+static _Atomic(uint32_t) may_go;
+
+static void *be_a_guest(void *arg)
+{
+    struct seam_scope scope;
+    CHECK_OK(seam_scope_begin(&scope, arg, SEAM_FOREVER));
+    sm_store_relaxed(&has_come, 1);
+    while (sm_load_relaxed(&may_go) == 0) {
+        (void)sched_yield();
+    }
+    CHECK_ERR(seam_scope_end(&scope), ECANCELED);
+    return NULL;
+}
+
+/* Goal: a guest that the stop has met does not touch the root when it does not count any more: the
+ * runtime may be gone. Method: it is held up at the root's lock. */
+TEST(a_guest_counts_until_it_has_looked_at_the_root)
+{
+    const struct seam_options options = {.workers = 1};
+    CHECK_OK(seam_runtime_new(&options, &runtime));
+    pthread_t guest;
+    CHECK_EQ(pthread_create(&guest, NULL, be_a_guest, runtime), 0);
+    while (sm_load_relaxed(&has_come) == 0) {
+        (void)sched_yield();
+    }
+    CHECK_ERR(seam_runtime_stop(runtime, NULL, SEAM_NOW), EAGAIN);
+    struct sm_scope *root = sm_runtime_root(runtime);
+    sm_lock(&root->lock);
+    sm_store_relaxed(&may_go, 1);
+    while (sm_load_relaxed(&root->lock.word) != 2) {
+        (void)sched_yield();
+    }
+    bool is_empty = sm_scope_root_is_empty(root);
+    sm_unlock(&root->lock);
+    CHECK(!is_empty);
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
+    CHECK_EQ(pthread_join(guest, NULL), 0);
+    seam_runtime_free(runtime);
 }
 
 /* ---- tasks ---- */

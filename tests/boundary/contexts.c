@@ -280,6 +280,28 @@ static int fork_in_a_task(void *arg)
     return consult_both_ways(arg);
 }
 
+static pid_t child;
+
+static int fork_here(void *arg)
+{
+    (void)arg;
+    child = fork();
+    return child >= 0 ? 5 : -1;
+}
+
+/* The child comes back from the call. It has no runtime, but may exit. */
+static int fork_in_place(void *arg)
+{
+    const struct oracle *oracle = arg;
+    int result = 0;
+    int r = seam_call(oracle->runtime, fork_here, NULL, &result, SEAM_FOREVER);
+    if (child == 0) _exit(r == 0 && result == 5 ? 0 : 1);
+    int status = -1;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+    return r;
+}
+
 static int fork_in_the_pool(void *arg)
 {
     return seam_block(NULL, fork_in_a_task, arg, NULL, SEAM_FOREVER);
@@ -291,6 +313,7 @@ ON_EVERY_RUNTIME(a_forked_child_is_refused_and_its_parent_goes_on)
     oracle_init(&oracle, options);
     fork_and(be_refused_as_a_child, &oracle);
     CHECK_OK(seam_call(oracle.runtime, fork_in_the_pool, &oracle, NULL, SEAM_FOREVER));
+    CHECK_OK(seam_call(oracle.runtime, fork_in_place, &oracle, NULL, SEAM_FOREVER));
     int result = 0;
     CHECK_OK(seam_call(oracle.runtime, fork_in_a_task, &oracle, &result, SEAM_FOREVER));
     CHECK_EQ(result, -21);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "bridge/doors.h"
+#include "cross/bridge.h"
 #include "time/clock.h"
 
 /* A caller on a thread of its own. */
@@ -316,4 +317,59 @@ ON_EVERY_BRIDGE(a_destructor_of_a_thread_calls)
     CHECK_EQ(r, 0);
     CHECK_EQ(pthread_key_delete(key), 0);
     door_close(&door);
+}
+
+/* ---- several who close it ---- */
+
+static void *close_patiently(void *arg)
+{
+    CHECK_OK(seam_bridge_close(arg, NULL, SEAM_FOREVER));
+    sm_clock_idle();
+    return NULL;
+}
+
+static void wait_for_closer(seam_bridge *bridge)
+{
+    bool is_there = false;
+    while (!is_there) {
+        sm_lock(&bridge->lock);
+        is_there = bridge->closer != NULL;
+        sm_unlock(&bridge->lock);
+        (void)sched_yield();
+    }
+}
+
+static void close_beside_a_patient_one(const struct kind *kind, int64_t patience_ns, int r)
+{
+    sm_clock_make_virtual(1000);
+    struct door door;
+    struct caller caller;
+    door_open(&door, kind, 0);
+    caller_begin(&caller, door.bridge, stay_until_told);
+    CHECK_OK(seam_event_wait(&caller.meeting.inside, SEAM_FOREVER));
+    pthread_t patient;
+    sm_clock_busy();
+    CHECK_EQ(pthread_create(&patient, NULL, close_patiently, door.bridge), 0);
+    wait_for_closer(door.bridge);
+    struct seam_bridge_report report = {.left = 7};
+    int64_t deadline_ns = patience_ns > 0 ? seam_after(patience_ns) : SEAM_NOW;
+    CHECK_ERR(seam_bridge_close(door.bridge, &report, deadline_ns), r);
+    CHECK_EQ(report.cancelled, 1);
+    CHECK(report.left <= 1);
+    sm_clock_idle();
+    CHECK_EQ(pthread_join(patient, NULL), 0);
+    sm_clock_busy();
+    caller_end(&caller, 0);
+    CHECK_EQ(caller.reply.result, -ECANCELED);
+    door_close(&door);
+}
+
+ON_EVERY_BRIDGE(the_deadline_of_each_who_closes_is_kept)
+{
+    close_beside_a_patient_one(kind, SEAM_SECOND, ETIMEDOUT);
+}
+
+ON_EVERY_BRIDGE(who_closes_at_once_cancels_beside_one_who_waits)
+{
+    close_beside_a_patient_one(kind, 0, EAGAIN);
 }

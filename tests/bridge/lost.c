@@ -14,6 +14,7 @@
 #include "base/sanitizer.h"
 #include "boundary/flavours.h"
 #include "bridge/doors.h"
+#include "cross/bridge.h"
 
 /* The first thing of each test. */
 static void check_threads_can_be_ended(void)
@@ -150,6 +151,60 @@ ON_BRIDGES_WITH_WORKERS(the_clean_up_handlers_of_a_lost_call_run)
             seam_bridge_call(door.bridge, end_the_thread_cleanly, &is_cleaned, NULL, SEAM_FOREVER),
             EPIPE);
     CHECK(is_cleaned);
+    check_serves(door.bridge);
+    door_close(&door);
+}
+
+static int lock_the_bridge_and_end_the_thread(void *arg)
+{
+    seam_bridge *bridge = arg;
+    sm_lock(&bridge->lock);
+    pthread_exit(NULL);
+}
+
+static void destroy_nothing(void *arg, int result)
+{
+    (void)arg;
+    CHECK_EQ(result, -EPIPE);
+}
+
+static void *call_and_be_lost(void *arg)
+{
+    CHECK_ERR(seam_bridge_call(arg, lock_the_bridge_and_end_the_thread, arg, NULL, SEAM_FOREVER),
+            EPIPE);
+    return NULL;
+}
+
+static void *call_owned_and_be_lost(void *arg)
+{
+    CHECK_ERR(seam_bridge_call_owned(arg, lock_the_bridge_and_end_the_thread, arg, destroy_nothing,
+                      NULL, SEAM_FOREVER),
+            EPIPE);
+    return NULL;
+}
+
+/* Method: the caller is held up on its way out, by the bridge's lock. Who closes the bridge would
+ * now cancel what the call still points to. */
+static void check_scope_is_forgotten(seam_bridge *bridge, void *(*call)(void *arg))
+{
+    pthread_t caller;
+    CHECK_EQ(pthread_create(&caller, NULL, call, bridge), 0);
+    while (sm_load_acquire(&bridge->lock.word) != 2) {
+        (void)sched_yield();
+    }
+    const struct sm_call *lost = sm_container_of(bridge->calls.next, struct sm_call, link);
+    CHECK(lost->scope == NULL);
+    sm_unlock(&bridge->lock);
+    CHECK_EQ(pthread_join(caller, NULL), 0);
+}
+
+ON_BRIDGES_WITH_WORKERS(a_lost_call_on_its_way_out_has_no_scope_that_could_be_cancelled)
+{
+    check_threads_can_be_ended();
+    struct door door;
+    door_open(&door, kind, 1);
+    check_scope_is_forgotten(door.bridge, call_and_be_lost);
+    check_scope_is_forgotten(door.bridge, call_owned_and_be_lost);
     check_serves(door.bridge);
     door_close(&door);
 }
