@@ -172,8 +172,9 @@ SEAM_API SEAM_SUSPENDS int seam_bridge_call(seam_bridge *bridge, seam_fn *fn, vo
  * @out_reply:   as for seam_bridge_call(); untouched on error
  * @deadline_ns: when @fn is cancelled, and the call returns; SEAM_NOW as for seam_bridge_call()
  *
- * A call that was given up keeps its place until @fn has ended. Inside another bridge's call it
- * counts as begun outside of it: it may outlive it.
+ * A call that was given up keeps its place until @fn has ended. Since it may outlive the call that it
+ * was made in, one inside a call of the same bridge takes a place of its own: without waiting, beyond
+ * the limit if need be, and then nobody else comes in until there are fewer than in_flight_max again.
  *
  * Return: 0 when @fn ran to its end in time; @arg is the caller's again. Any error of
  * seam_bridge_call() otherwise; @destroy has been called, or will be, exactly once:

@@ -70,7 +70,9 @@ struct sm_call {
     struct sm_list link; /* bridge->calls; under the bridge's lock */
     uint8_t caller;      /* enum seam_bridge_caller */
     bool is_timed;       /* how long it takes is counted */
-    bool is_inside; /* its caller is in a call of the same bridge: it has no place of its own */
+    bool is_inside; /* its caller is in a call of the same bridge: it does not wait for a place */
+    bool has_own_place; /* else it uses that call's */
+    bool may_outlive;   /* the caller: it is owned */
 
     struct sm_lock lock; /* what follows, until the call's end is known */
     bool is_cancelled;   /* by who closes the bridge */

@@ -105,6 +105,7 @@ static void init(
     call->deadline_ns = deadline_ns;
     call->link = (struct sm_list){};
     call->lock = (struct sm_lock){};
+    call->may_outlive = false;
     call->is_cancelled = false;
     call->has_begun = false;
     call->has_ended = false;
@@ -163,6 +164,7 @@ static void give_up(void *arg, int result)
 static int come_in_owned(struct owned_call *owned)
 {
     owned->call.reply = &owned->reply;
+    owned->call.may_outlive = true;
     int r = sm_bridge_come_in(&owned->call);
     owned->call.outer = NULL; /* which may end before we do */
     if (r == 0) return 0;
@@ -300,10 +302,11 @@ static int find_place(struct sm_thread *thread, struct sm_call *call)
     if (r < 0) return r;
     call->runtime = bridge->runtime;
     bridge->callers++;
-    if (!call->is_inside && bridge->in_flight == bridge->in_flight_max) {
+    call->has_own_place = !call->is_inside || call->may_outlive;
+    if (!call->is_inside && bridge->in_flight >= bridge->in_flight_max) {
         return stand_in_line(thread, call);
     }
-    if (!call->is_inside) take_place(bridge);
+    if (call->has_own_place) take_place(bridge);
     return 0;
 }
 
@@ -381,10 +384,12 @@ static void count_end(struct sm_call *call, int r)
     if (r == 0 && call->is_timed) count_time(stats, now_ns - call->came_ns);
 }
 
-/* The place goes to the first in line, if there is one: to be completed. Under the lock. */
+/* The place goes to the first in line, if there is one: to be completed. Not one beyond the limit.
+ * Under the lock. */
 static struct sm_party *give_place(seam_bridge *bridge)
 {
-    struct sm_waiter *next = sm_waiters_claim_first(&bridge->line);
+    struct sm_waiter *next = NULL;
+    if (bridge->in_flight <= bridge->in_flight_max) next = sm_waiters_claim_first(&bridge->line);
     if (next != NULL) return next->party;
     bridge->in_flight--;
     return NULL;
@@ -398,7 +403,7 @@ void sm_bridge_leave(struct sm_call *call, int r)
     sm_list_remove(&call->link);
     count_end(call, r);
     if (bridge->state == SM_BRIDGE_CLOSING && !call->is_cancelled) bridge->report.drained++;
-    struct sm_party *next = call->is_inside ? NULL : give_place(bridge);
+    struct sm_party *next = call->has_own_place ? give_place(bridge) : NULL;
     struct sm_party *closer = sm_bridge_count_out(bridge);
     sm_unlock(&bridge->lock);
     /* Never both: who has a place counts as a caller. */

@@ -33,7 +33,8 @@ static bool take_credit(struct sm_thread *thread, struct sm_worker *own, unsigne
     if (own != NULL) return sm_worker_take_credit(own, stack_class);
     uint8_t *credits = &thread->stack_credits[stack_class];
     if (*credits == 0) {
-        *credits = (uint8_t)sm_stack_reserve((enum sm_stack_class)stack_class, CREDITS_FETCHED);
+        uint32_t wanted = sm_stack_is_scarce() ? 1 : CREDITS_FETCHED;
+        *credits = (uint8_t)sm_stack_reserve((enum sm_stack_class)stack_class, wanted);
     }
     if (*credits == 0) return false;
     (*credits)--;

@@ -327,6 +327,53 @@ ON_EVERY_BRIDGE(an_owned_call_inside_a_call_needs_no_place)
     door_close(&door);
 }
 
+/* ---- given up inside ---- */
+
+static int stay_behind_a_shield(void *arg)
+{
+    struct meeting *meeting = arg;
+    struct seam_shield shield;
+    seam_shield_begin(&shield);
+    int r = stay_until_told(meeting);
+    seam_shield_end(&shield);
+    return r;
+}
+
+static void destroy_nothing(void *arg, int result)
+{
+    (void)arg;
+    (void)result;
+}
+
+struct giver_up {
+    seam_bridge *bridge;
+    struct meeting meeting;
+};
+
+static SEAM_SUSPENDS int give_up_inside(void *arg)
+{
+    struct giver_up *self = arg;
+    return seam_bridge_call_owned(self->bridge, stay_behind_a_shield, &self->meeting,
+            destroy_nothing, NULL, seam_after(5 * SEAM_MILLISECOND));
+}
+
+TEST(a_call_that_is_given_up_inside_another_keeps_a_place_when_that_has_ended)
+{
+    const struct seam_bridge_options options = {.name = "limit", .in_flight_max = 1};
+    struct giver_up self = {.meeting = MEETING_INIT};
+    CHECK_OK(seam_bridge_new(&options, &self.bridge));
+    struct seam_reply reply;
+    do { /* until the deadline found it inside */
+        CHECK_OK(seam_bridge_call(self.bridge, give_up_inside, &self, &reply, SEAM_FOREVER));
+        CHECK_ERR(reply.result, ETIMEDOUT);
+    } while (seam_event_wait(&self.meeting.inside, SEAM_NOW) < 0);
+    CHECK_ERR(seam_bridge_call(self.bridge, do_nothing, NULL, NULL, SEAM_NOW), EAGAIN);
+    seam_event_set(&self.meeting.go_on);
+    CHECK_OK(seam_bridge_call(self.bridge, do_nothing, NULL, NULL, SEAM_FOREVER));
+    CHECK_OK(seam_bridge_close(self.bridge, NULL, SEAM_FOREVER));
+    seam_bridge_free(self.bridge);
+}
+
 /* ---- two views ---- */
 
 TEST(two_views_of_one_runtime_have_limits_of_their_own)

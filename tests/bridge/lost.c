@@ -375,12 +375,6 @@ static int end_a_pools_thread(void *arg)
     return seam_block(NULL, end_the_thread, arg, NULL, SEAM_FOREVER);
 }
 
-static void destroy_nothing(void *arg, int result)
-{
-    (void)arg;
-    (void)result;
-}
-
 static int end_a_pools_thread_owned(void *arg)
 {
     return seam_block_owned(NULL, end_the_thread, arg, destroy_nothing, NULL, SEAM_FOREVER);
