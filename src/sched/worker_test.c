@@ -239,6 +239,7 @@ static int stream_on(void *arg)
     enum { AT_HAND = 60, BEFORE = 100, ENOUGH = 1000 };
     struct stream *stream = arg;
     stream->thread_id = sm_os_thread_id();
+    if (stream->thread_id == stream->reader->thread_id) return 0;
     uint32_t spawned = 0;
     uint32_t written_at = 0;
     uint32_t count = sm_load_relaxed(&stream->reader->count);
