@@ -60,7 +60,7 @@ static void name_worker_thread(const struct seam_runtime *runtime, uint32_t inde
     sm_os_thread_name(length < (int)sizeof runtime->name ? name : runtime->name);
 }
 
-static void tell_a_driver(struct seam_runtime *runtime);
+static void tell_one(struct seam_runtime *runtime);
 
 /* Hold roles until the runtime ends; worker's first. */
 static void serve(struct seam_runtime *runtime, struct sm_worker *worker)
@@ -151,9 +151,13 @@ bool sm_runtime_give_role(
     if (sm_worker_is_wanted_back(worker)) {
         worker->absent = NULL;
         sm_worker_rest(worker);
-        /* seq_cst: pairs with the CAS in sm_worker_try_hold(), as in sm_worker_let_go(). */
+        /* Under the lock, which whoever ends the runtime takes last: the caller may be a thread that
+         * nobody joins. seq_cst: pairs with the CAS in sm_worker_try_hold(), as in
+         * sm_worker_let_go(). */
+        sm_lock(&runtime->lock);
         sm_store_seq_cst(&worker->role.holder, NULL);
-        tell_a_driver(runtime);
+        tell_one(runtime);
+        sm_unlock(&runtime->lock);
         return true;
     }
     struct sm_thread *absent = worker->absent;
