@@ -33,39 +33,52 @@ static void capture(const struct seam_options *options, seam_fn *fn, char *text,
     CHECK_OK(close(ends[0]));
 }
 
-static void lock_and_wait(void)
+/* One task holds the mutex and waits until another has found it locked. */
+struct look {
+    struct seam_event is_locked;
+    struct seam_event is_over;
+};
+enum { LOOKS = 2 };
+
+static void lock_and_wait(struct look *look)
 {
     CHECK_EQ(pthread_mutex_lock(&mutex), 0);
-    CHECK_OK(seam_sleep(seam_after(SEAM_MILLISECOND)));
+    seam_event_set(&look->is_locked);
+    CHECK_OK(seam_event_wait(&look->is_over, SEAM_FOREVER));
     CHECK_EQ(pthread_mutex_unlock(&mutex), 0);
 }
 
 /* The same place twice. */
 static int hold_and_wait(void *arg)
 {
-    (void)arg;
-    lock_and_wait();
-    lock_and_wait();
+    struct look *looks = arg;
+    for (int i = 0; i < LOOKS; i++) {
+        lock_and_wait(&looks[i]);
+    }
     return 0;
 }
 
 static int find_it_locked(void *arg)
 {
-    (void)arg;
-    /* Another thread, or our own, has it: the plain lock would wait for ever. */
-    CHECK_EQ(pthread_mutex_trylock(&mutex), EBUSY);
+    struct look *looks = arg;
+    for (int i = 0; i < LOOKS; i++) {
+        CHECK_OK(seam_event_wait(&looks[i].is_locked, SEAM_FOREVER));
+        /* Another thread, or our own, has it: the plain lock would wait for ever. */
+        CHECK_EQ(pthread_mutex_trylock(&mutex), EBUSY);
+        seam_event_set(&looks[i].is_over);
+    }
     return 0;
 }
 
 static int wait_beside_each_other(void *arg)
 {
     (void)arg;
+    struct look looks[LOOKS] = {};
     struct seam_scope scope;
     const struct seam_task_options named = {.name = "careless"};
     CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
-    CHECK_OK(seam_spawn(&scope, hold_and_wait, NULL, &named, NULL));
-    CHECK_OK(seam_yield());
-    CHECK_OK(seam_spawn(&scope, find_it_locked, NULL, NULL, NULL));
+    CHECK_OK(seam_spawn(&scope, hold_and_wait, looks, &named, NULL));
+    CHECK_OK(seam_spawn(&scope, find_it_locked, looks, NULL, NULL));
     return (int)CHECK_OK(seam_scope_end(&scope));
 }
 

@@ -9,11 +9,13 @@
 
 static _Atomic(uint32_t) tasks_left;
 
+static int returns; /* of what the loop waits in; its tasks run where it does */
+
 /* The foreign loop: until no task is left; how often poll() returned. */
 static int loop(seam_runtime *runtime)
 {
     struct pollfd watched = {.fd = (int)CHECK_OK(seam_runtime_fd(runtime)), .events = POLLIN};
-    int returns = 0;
+    returns = 0;
     while (sm_load_seq_cst(&tasks_left) > 0) {
         CHECK_OK(poll(&watched, 1, -1));
         CHECK_OK(seam_runtime_poll(runtime));
@@ -40,9 +42,12 @@ static void stop(seam_runtime *runtime)
 static SEAM_SUSPENDS int sleep_in_steps(void *arg)
 {
     for (int i = 0; i < *(int *)arg; i++) {
-        int64_t deadline_ns = seam_after(10 * SEAM_MILLISECOND);
-        CHECK_OK(seam_sleep(deadline_ns));
-        CHECK(seam_now_ns() >= deadline_ns);
+        int before = returns;
+        do { /* on a machine that is busy the time may be over before the sleep begins */
+            int64_t deadline_ns = seam_after(10 * SEAM_MILLISECOND);
+            CHECK_OK(seam_sleep(deadline_ns));
+            CHECK(seam_now_ns() >= deadline_ns);
+        } while (returns == before);
     }
     (void)sm_sub_acq_rel(&tasks_left, 1);
     return 0;
@@ -54,8 +59,7 @@ TEST(timers_fire_in_a_foreign_loop_that_is_not_kept_busy)
     int steps = 5;
     sm_store_seq_cst(&tasks_left, 1);
     CHECK_OK(seam_spawn(seam_runtime_root(runtime), sleep_in_steps, &steps, NULL, NULL));
-    int returns = loop(runtime);
-    CHECK(returns >= steps);
+    CHECK(loop(runtime) >= steps);
     CHECK_EQ(returns > 3 * steps + 3 ? returns : 0, 0);
     stop(runtime);
 }
@@ -114,8 +118,7 @@ TEST(sockets_are_served_in_a_foreign_loop)
     CHECK_OK(seam_spawn(seam_runtime_root(runtime), echo, &fds[0], NULL, NULL));
     pthread_t thread;
     CHECK_EQ(pthread_create(&thread, NULL, ask, &fds[1]), 0);
-    int returns = loop(runtime);
-    CHECK(returns <= 4 * REQUESTS);
+    CHECK(loop(runtime) <= 4 * REQUESTS);
     CHECK_EQ(pthread_join(thread, NULL), 0);
     close_both(fds);
     stop(runtime);
@@ -176,6 +179,7 @@ static SEAM_SUSPENDS int poll_nested(void *arg)
     while (sm_load_seq_cst(&tasks_left) > 0) {
         CHECK_OK(seam_await_fd(fd, SEAM_READABLE, in_time()));
         CHECK_OK(seam_runtime_poll(runtime));
+        returns++;
     }
     return (int)CHECK_OK(seam_release(fd));
 }
