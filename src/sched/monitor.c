@@ -83,9 +83,12 @@ static void watch_thread(struct lookout *lookout, int tid)
     if (fd >= 0) *lookout = (struct lookout){.tid = tid, .state_fd = fd};
 }
 
-/* Is the thread asleep? False also if the system does not say. */
+/* Does the holder sleep? False also if the system does not say. */
 static bool is_asleep(struct sighting *seen)
 {
+    /* relaxed: the id is the thread's own for good, or that of one that has ended, of which nothing
+     * can be read. */
+    watch_thread(&seen->lookout, sm_load_relaxed(&seen->holder->tid));
     if (seen->lookout.tid == 0) return false;
     int r = sm_os_thread_state_is_runnable(seen->lookout.state_fd);
     if (r < 0) unwatch(&seen->lookout);
@@ -126,7 +129,7 @@ static struct sm_incident begin_incident(
     incident.shown.lasted_ns = sm_now_ns() - seen->since_ns;
     struct sm_os_syscall call;
     if (verdict == BLOCKED
-            /* relaxed: as in look_at(). */
+            /* relaxed: as in is_asleep(). */
             && sm_os_thread_syscall(sm_load_relaxed(&seen->holder->tid), &call)) {
         incident.shown.syscall_number = call.number;
         incident.shown.pc = call.pc;
@@ -206,9 +209,6 @@ static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_n
                 .first_cpu_ns = cpu_ns,
                 .cpu_ns = cpu_ns,
                 .lookout = seen->lookout};
-        /* relaxed: the id is the thread's own for good, or that of one that has ended, of which
-         * nothing can be read. */
-        watch_thread(&seen->lookout, sm_load_relaxed(&holder->tid));
         if (!is_marked) {
             if (sm_worker_has_work(worker, now_ns)) alarm_if_asleep(watch, seen);
             return;
