@@ -19,6 +19,7 @@ static int count_threads(void)
 {
     DIR *tasks = opendir("/proc/self/task");
     CHECK(tasks != NULL);
+    if (tasks == NULL) return -1;
     int count = 0;
     for (const struct dirent *entry = NULL; (entry = readdir(tasks)) != NULL;) {
         if (entry->d_name[0] != '.') count++;

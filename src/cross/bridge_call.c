@@ -43,8 +43,8 @@ SEAM_SUSPENDS static void lose(struct sm_scope *scope)
     sm_unlock(&call->lock);
     sm_leave();
     if (call->lost != NULL) call->lost(scope); /* call may be gone */
-    if (!is_in_place)
-        return; /* another waits for the call, and learns from that it has not ended */
+    /* Else another waits for the call, and learns from that it has not ended. */
+    if (!is_in_place) return;
     (void)seam_scope_cancel((struct seam_scope *)scope);
     (void)seam_scope_end((struct seam_scope *)scope);
     sm_bridge_leave(call, -EPIPE);

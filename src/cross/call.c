@@ -105,9 +105,12 @@ static int call_across(struct sm_thread *thread, seam_runtime *runtime, struct c
         int64_t deadline_ns, const void *called_at)
 {
     struct sm_scope scope;
-    struct sm_task task;
-    int r = sm_scope_begin_with_task(
-            thread, &scope, runtime, deadline_ns, &task, run_call, call, "call", called_at);
+    struct sm_framed_task task;
+    task.fn = run_call;
+    task.arg = call;
+    task.name = "call";
+    task.spawned_at = called_at;
+    int r = sm_scope_begin_with_task(thread, &scope, runtime, deadline_ns, &task);
     return r < 0 ? r : sm_scope_end(thread, &scope);
 }
 

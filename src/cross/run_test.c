@@ -334,6 +334,7 @@ TEST(a_task_that_stops_a_runtime_waits_for_a_thread_no_longer_than_its_deadline)
     sm_clock_make_real();
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): a member of sm_os */
 static int refuse_threads(pthread_t *out_thread, void *(*run)(void *), void *arg)
 {
     (void)out_thread;

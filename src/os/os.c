@@ -160,6 +160,17 @@ static unsigned quota_cpus(void)
     return (unsigned)((quota + period - 1) / period);
 }
 
+/* The same, read once: a quota is set before a program is started, and opening files costs. */
+static unsigned known_quota_cpus(void)
+{
+    static _Atomic(unsigned) known;           /* plus one; 0: not read yet */
+    unsigned quota = sm_load_relaxed(&known); /* relaxed: a number, and always the same */
+    if (quota != 0) return quota - 1;
+    quota = quota_cpus();
+    sm_store_relaxed(&known, quota + 1); /* relaxed: as above */
+    return quota;
+}
+
 unsigned sm_os_cpu_count(void)
 {
     /* The set is larger than cpu_set_t where there are more than 1,024 CPUs. */
@@ -172,7 +183,7 @@ unsigned sm_os_cpu_count(void)
     }
     CPU_FREE(set);
 
-    unsigned quota = quota_cpus();
+    unsigned quota = known_quota_cpus();
     if (quota > 0 && quota < count) count = quota;
     return count > 0 ? count : 1;
 }
@@ -236,7 +247,7 @@ void sm_os_mark_parent(void)
 
 void sm_os_nap(void)
 {
-    const struct timespec millisecond = {.tv_nsec = 1000 * 1000};
+    const struct timespec millisecond = {.tv_nsec = 1000L * 1000};
     (void)nanosleep(&millisecond, NULL);
 }
 

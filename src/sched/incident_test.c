@@ -9,7 +9,7 @@
 #include "check/check.h"
 #include "sched/runtime.h"
 
-enum { MS = 1000 * 1000 };
+#define MS INT64_C(1000000)
 
 /* A runtime of which only the monitor's part is there, and stderr in a pipe. */
 struct bench {
@@ -77,7 +77,7 @@ TEST(an_incident_is_shown_once_when_it_has_lasted)
     sm_incidents_look(&bench.incidents, 15 * MS);
     CHECK(strstr(written(&bench), "task \"task 0\"") != NULL);
     CHECK_EQ(sm_incidents_next_ns(&bench.incidents), INT64_MAX);
-    sm_incidents_look(&bench.incidents, 5000 * (int64_t)MS);
+    sm_incidents_look(&bench.incidents, 5000 * MS);
     CHECK_EQ(strlen(written(&bench)), 0);
     CHECK_EQ(bench.incidents.count, 1);
     end(&bench);

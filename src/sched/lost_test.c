@@ -149,6 +149,7 @@ static int64_t stop_before_the_contest(void)
 }
 
 /* In front of libc's: a thread that is lost calls it before it gives its role away. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): the header keeps __th */
 int pthread_detach(pthread_t thread)
 {
     int (*next)(pthread_t) = (int (*)(pthread_t))dlsym(RTLD_NEXT, "pthread_detach");
@@ -160,6 +161,7 @@ int pthread_detach(pthread_t thread)
 }
 
 /* Likewise: the monitor calls it in the middle of a contest. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): likewise */
 long syscall(long number, ...)
 {
     enum { PATIENCE = 20000 };

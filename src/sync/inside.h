@@ -27,11 +27,18 @@ void sm_scope_begin_alone(struct sm_thread *thread, struct sm_scope *scope, int6
 /* As seam_scope_end(); the caller has opened scope last. Inside; suspends. */
 int sm_scope_end(struct sm_thread *thread, struct sm_scope *scope);
 
+/* A task whose header is in the frame of whoever waits for it. */
+struct sm_framed_task {
+    seam_fn *fn; /* these are the caller's to set */
+    void *arg;
+    const char *name;
+    const void *spawned_at;
+    struct sm_task header;
+};
+
 /*
  * As seam_scope_begin() and one seam_spawn(), for a scope that the caller, which is no task of
- * runtime, ends next: so the task's header may be in its frame, too. Nothing is allocated but the
- * task's stack. Inside; never suspends.
+ * runtime, ends next. Nothing is allocated but the task's stack. Inside; never suspends.
  */
 int sm_scope_begin_with_task(struct sm_thread *thread, struct sm_scope *scope,
-        seam_runtime *runtime, int64_t deadline_ns, struct sm_task *task, seam_fn *fn, void *arg,
-        const char *name, const void *spawned_at);
+        seam_runtime *runtime, int64_t deadline_ns, struct sm_framed_task *task);

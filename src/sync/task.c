@@ -148,28 +148,27 @@ static int spawn(struct sm_thread *thread, const struct plan *plan, seam_task **
 }
 
 int sm_scope_begin_with_task(struct sm_thread *thread, struct sm_scope *scope,
-        seam_runtime *runtime, int64_t deadline_ns, struct sm_task *task, seam_fn *fn, void *arg,
-        const char *name, const void *spawned_at)
+        seam_runtime *runtime, int64_t deadline_ns, struct sm_framed_task *task)
 {
     const struct plan plan = {
-            .fn = fn,
-            .arg = arg,
-            .name = name,
-            .spawned_at = spawned_at,
+            .fn = task->fn,
+            .arg = task->arg,
+            .name = task->name,
+            .spawned_at = task->spawned_at,
             .home = scope,
             .stack_class = runtime->stack_class,
             .keeper = SM_KEEPER_FRAME,
     };
     int r = promise_stack(thread, NULL, &plan);
     if (r < 0) return r;
-    init_header(task, &plan);
-    r = sm_scope_begin(thread, scope, runtime, deadline_ns, task);
+    init_header(&task->header, &plan);
+    r = sm_scope_begin(thread, scope, runtime, deadline_ns, &task->header);
     if (r < 0) {
         return_credit(thread, NULL, plan.stack_class);
         return r;
     }
     /* The runtime does not end before its guest's scope does. */
-    sm_worker_deliver(sm_runtime_choose_worker(runtime), task);
+    sm_worker_deliver(sm_runtime_choose_worker(runtime), &task->header);
     return 0;
 }
 

@@ -86,6 +86,7 @@ static bool register_guest(struct sm_scope *scope, struct sm_scope *root)
  * runtime may be gone once the guest is off its list, and whatever lock that took is opened. */
 static struct sm_party *retire_guest(struct sm_scope *scope, struct sm_scope *root)
 {
+    sm_assert(root != NULL); /* it would be no guest */
     struct sm_guests *guests = guests_of(root, scope->owner);
     sm_lock(&guests->lock);
     bool are_refused = guests->are_refused;
