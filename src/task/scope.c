@@ -31,6 +31,7 @@ void sm_scope_init_root(
 /* The list that party's scopes are on. Parties lie on cache lines: the bits above those differ. */
 static struct sm_guests *guests_of(const struct sm_scope *root, const struct sm_party *party)
 {
+    sm_assert(root != NULL); /* a scope without a runtime is nobody's guest */
     uint32_t line = (uint32_t)((uintptr_t)party >> 6);
     return &root->guests[(line * 2654435769u) >> 29];
 }
@@ -86,7 +87,6 @@ static bool register_guest(struct sm_scope *scope, struct sm_scope *root)
  * runtime may be gone once the guest is off its list, and whatever lock that took is opened. */
 static struct sm_party *retire_guest(struct sm_scope *scope, struct sm_scope *root)
 {
-    sm_assert(root != NULL); /* it would be no guest */
     struct sm_guests *guests = guests_of(root, scope->owner);
     sm_lock(&guests->lock);
     bool are_refused = guests->are_refused;
