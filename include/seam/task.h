@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,8 +30,9 @@ struct seam_scope;
 
 /** What may be said about a new task. Zero in any field asks for the default. */
 struct seam_task_options {
-    const char *name;     /* shown in reports; kept until the task ends; default: "task" */
-    size_t stack_bytes;   /* at most 1 MiB; default: the runtime's */
+    const char *name;   /* shown in reports; kept until the task ends; default: "task" */
+    size_t stack_bytes; /* at most 1 MiB; default: the runtime's */
+    bool thread_bound; /* runs on one thread only, the one that first runs it: see seam_pin_begin() */
     uint64_t reserved[4]; /* zero */
 };
 
@@ -106,6 +108,45 @@ SEAM_API SEAM_SUSPENDS int seam_yield(void);
  * Since: 0.1
  */
 SEAM_API const char *seam_task_name(void);
+
+/**
+ * seam_pin_begin() - Stay on this thread, whatever the task waits for.
+ *
+ * For libraries that keep something in the thread from one call to the next, where the task waits in
+ * between: an error queue, a locale, a graphics context. Else a task may go on on another thread
+ * whenever it calls something of ours: the worker may have a new thread since this one blocked or
+ * computed for long, and with SEAM_STEAL_FULL the task may have a new worker.
+ *
+ * From the return of this function to the matching seam_pin_end() the task runs on one thread, and only
+ * there. May be nested; the outermost pair counts. A task with thread_bound in its options has a pin of
+ * its own. Several tasks may be bound to one thread. What is left at the task's end is taken back.
+ *
+ * What it costs: while that thread is blocked or computes in another task, a task bound to it waits,
+ * although others go on; and where two threads have tasks bound to them at one worker, each turn is a
+ * change of thread. A thread from outside that drives a runtime runs tasks only while it drives:
+ * those bound to it wait for that. Pins are for a few tasks.
+ *
+ * It is kept as long as there is such a thread. If it ends, or if it does not drive any more while the
+ * runtime is being stopped, the task goes on on another thread and is bound to that one.
+ *
+ * Elsewhere than in a task, and in a forked child, it does nothing.
+ *
+ * Context: any.  Never suspends.
+ * Thread-safe: yes.
+ * Since: 0.1
+ */
+SEAM_API void seam_pin_begin(void);
+
+/**
+ * seam_pin_end() - Be free to go on on any thread.
+ *
+ * Without a pin it does nothing.
+ *
+ * Context: any.  Never suspends.
+ * Thread-safe: yes.
+ * Since: 0.1
+ */
+SEAM_API void seam_pin_end(void);
 
 #ifdef __cplusplus
 }

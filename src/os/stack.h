@@ -52,6 +52,8 @@ enum sm_guard_mode {
 };
 enum { SM_GUARD_MODE_COUNT = SM_GUARD_CANARY + 1 };
 
+struct sm_thread;
+
 struct sm_stack {
     struct sm_stack *next; /* free lists: ours, or a worker's cache */
     const void *owner;     /* for the owner to set: who an overflow is reported for; or NULL */
@@ -59,6 +61,11 @@ struct sm_stack {
     uint8_t class;         /* read only: an sm_stack_class */
     uint8_t guard;         /* read only: an sm_guard_mode other than AUTO */
     bool is_free;          /* ours: finds the stack that is put back twice */
+    /* For the owner: the thread that the task is bound to; see sched/bound.h. */
+    bool is_bound_to_guest; /* it is none of the runtime's own */
+    uint32_t pins;
+    uint32_t bound_life;
+    struct sm_thread *bound_to; /* NULL: none */
 };
 
 extern _Atomic(uint32_t) sm_stack_scarce; /* a bit for each class; see sm_stack_is_scarce() */

@@ -7,6 +7,7 @@
 #include "seam/scope.h"
 
 #include "base/panic.h"
+#include "sched/bound.h"
 #include "sched/runtime.h"
 #include "task/scope.h"
 #include "task/task.h"
@@ -63,6 +64,8 @@ static void prepare_burial(struct sm_task *task)
     if (sm_stack_reserve((enum sm_stack_class)task->stack_class, 1) != 1) {
         sm_panic("memory to bury a task whose thread was ended", __FILE__, __LINE__);
     }
+    if (task->stage == SM_TASK_BOUND) sm_bound_unbind(task);
+    task->is_thread_bound = false;
     sm_context_fini(&task->context);
     task->stack->owner = NULL; /* and never put back */
     task->stack = NULL;
@@ -89,11 +92,14 @@ void sm_thread_lost(void *runtime_of_thread)
     thread->task = NULL;
     thread->role = NULL;
     prepare_burial(task);
+    sm_thread_end_life(thread);
     sm_add_relaxed(&runtime->threads_lost, 1);
     sm_runtime_forget_this_thread(runtime);
     /* From here on the runtime may end without us; but not while its role is in our hands, since
      * then nobody buries the task. */
     if (has_role) take_from_self(thread, &worker->role);
+    /* Before the task is sent, which keeps the runtime from ending. */
+    sm_bound_ask(worker);
     sm_worker_send(worker, task);
     if (has_role && !sm_runtime_give_role(runtime, worker, thread)) {
         sm_panic("a thread in place of one that was ended", __FILE__, __LINE__);

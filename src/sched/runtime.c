@@ -11,6 +11,7 @@
 #include "base/panic.h"
 #include "io/fd.h"
 #include "os/overflow.h"
+#include "sched/bound.h"
 #include "sched/lost.h"
 #include "sched/monitor.h"
 #include "task/wait.h"
@@ -24,18 +25,21 @@ struct start {
     _Atomic(int) *tid;
 };
 
-/* Be a spare until there is a role for us, or the end. */
-static bool wait_for_role(struct seam_runtime *runtime, struct sm_thread *thread)
+/* Be a spare until there is a role for us, or the end. We come from last. */
+static bool wait_for_role(
+        struct seam_runtime *runtime, struct sm_thread *thread, struct sm_worker *last)
 {
     sm_store_relaxed(&thread->signal, SM_SIGNAL_NONE); /* relaxed: nobody knows us yet */
     sm_lock(&runtime->lock);
     /* relaxed: written before the lock was taken by whoever ends the runtime. */
     if (sm_load_relaxed(&runtime->ending) == 0) {
+        thread->last_role = &last->role;
         sm_list_push_back(&runtime->spares, &thread->link);
     } else {
         sm_store_relaxed(&thread->signal, SM_SIGNAL_END); /* relaxed: we read it ourselves */
     }
     sm_unlock(&runtime->lock);
+    if (sm_thread_has_bound(thread)) sm_bound_ask(last);
 
     uint32_t signal = SM_SIGNAL_NONE;
     /* acquire: pairs with the release in signal_spare(). It carries thread->role. */
@@ -61,11 +65,13 @@ static void name_worker_thread(const struct seam_runtime *runtime, uint32_t inde
 }
 
 static void tell_one(struct seam_runtime *runtime);
+static void end_driving(struct seam_runtime *runtime, struct sm_thread *thread);
 
 /* Hold roles until the runtime ends; worker's first. */
 static void serve(struct seam_runtime *runtime, struct sm_worker *worker)
 {
     struct sm_thread *thread = sm_thread_self();
+    thread->serves = runtime;
     sm_thread_prepare_to_run(thread);
     sm_store_relaxed(&thread->inside, 1); /* relaxed: nobody knows us before we hold a role */
     thread->role = &worker->role;
@@ -74,9 +80,11 @@ static void serve(struct seam_runtime *runtime, struct sm_worker *worker)
     bool has_role = true;
     enum sm_worker_end end = SM_WORKER_DONE;
     while (has_role && (end = sm_worker_run(thread, NULL)) != SM_WORKER_DONE) {
-        if (end == SM_WORKER_BACK) sm_runtime_stop_driving(runtime, thread);
+        if (end == SM_WORKER_BACK) end_driving(runtime, thread);
+        if (end == SM_WORKER_HEIR) sm_runtime_pass_on(runtime, thread);
         sm_clock_idle();
-        has_role = wait_for_role(runtime, thread);
+        has_role = wait_for_role(runtime, thread, worker);
+        if (has_role) worker = sm_worker_of(thread);
         sm_store_relaxed(&thread->inside, 1); /* relaxed: as above */
     }
     if (has_role) sm_clock_idle();
@@ -123,17 +131,26 @@ static int start_thread(struct seam_runtime *runtime, struct sm_worker *worker)
     return 0;
 }
 
+/* Who has bound tasks takes no role but the one it had. Under the lock; NULL: none. */
+static struct sm_thread *find_spare(struct seam_runtime *runtime, const struct sm_worker *worker)
+{
+    for (struct sm_list *link = runtime->spares.next; link != &runtime->spares; link = link->next) {
+        struct sm_thread *spare = sm_container_of(link, struct sm_thread, link);
+        if (!sm_thread_has_bound(spare) || spare->last_role == &worker->role) return spare;
+    }
+    return NULL;
+}
+
 static bool give_to_spare(struct seam_runtime *runtime, struct sm_worker *worker)
 {
     sm_lock(&runtime->lock);
-    struct sm_list *link = sm_list_first(&runtime->spares);
-    if (link == NULL) {
+    struct sm_thread *spare = find_spare(runtime, worker);
+    if (spare == NULL) {
         int r = start_thread(runtime, worker);
         sm_unlock(&runtime->lock);
         return r == 0;
     }
-    struct sm_thread *spare = sm_container_of(link, struct sm_thread, link);
-    sm_list_remove(link);
+    sm_list_remove(&spare->link);
     sm_unlock(&runtime->lock);
 
     sm_store_relaxed(&spare->inside, 1); /* relaxed: published with the role */
@@ -150,6 +167,7 @@ bool sm_runtime_give_role(
 {
     if (sm_worker_is_wanted_back(worker)) {
         worker->absent = NULL;
+        sm_bound_reconsider(worker);
         sm_worker_rest(worker);
         /* Under the lock, which whoever ends the runtime takes last: the caller may be a thread that
          * nobody joins. seq_cst: pairs with the CAS in sm_worker_try_hold(), as in
@@ -319,6 +337,8 @@ void sm_runtime_refuse(struct seam_runtime *runtime)
     /* acq_rel: pairs with the relaxed load under a scope's lock, by who admits a task. */
     (void)sm_cas_acq_rel(&runtime->state, &open, SM_RUNTIME_STOPPING);
     sm_scope_cancel(sm_runtime_root(runtime));
+    /* Threads that do not drive any more are not waited for. */
+    if (runtime->is_driven) sm_bound_ask(&runtime->workers[0]);
 }
 
 /*
@@ -522,17 +542,20 @@ void sm_runner_drive_enlist(struct sm_thread *thread, struct seam_runtime *runti
     sm_unlock(&runtime->lock);
 }
 
+static bool tell(struct sm_party *party)
+{
+    if (!sm_party_change_flags(party, SM_PARTY_RETRY, 0)) return false;
+    sm_os.futex_wake(&party->word, 1);
+    return true;
+}
+
 /* The role is free: tell one of those enlisted. Its word is only touched while it waits. Under the
  * lock. */
 static void tell_one(struct seam_runtime *runtime)
 {
     for (struct sm_list *link = runtime->drivers.next; link != &runtime->drivers;
             link = link->next) {
-        struct sm_party *party = &sm_container_of(link, struct sm_thread, driving)->party;
-        if (sm_party_change_flags(party, SM_PARTY_RETRY, 0)) {
-            sm_os.futex_wake(&party->word, 1);
-            return;
-        }
+        if (tell(&sm_container_of(link, struct sm_thread, driving)->party)) return;
     }
 }
 
@@ -543,22 +566,74 @@ static void tell_a_driver(struct seam_runtime *runtime)
     sm_unlock(&runtime->lock);
 }
 
+/* Prefer heir, if it is still enlisted. */
+static void tell_heir(struct seam_runtime *runtime, const struct sm_thread *heir)
+{
+    bool is_told = false;
+    sm_lock(&runtime->lock);
+    for (struct sm_list *link = runtime->drivers.next; link != &runtime->drivers && !is_told;
+            link = link->next) {
+        struct sm_thread *thread = sm_container_of(link, struct sm_thread, driving);
+        is_told = thread == heir && tell(&thread->party);
+    }
+    if (!is_told) tell_one(runtime);
+    sm_unlock(&runtime->lock);
+}
+
 void sm_runner_drive_retire(struct sm_thread *thread, struct seam_runtime *runtime)
 {
     sm_lock(&runtime->lock);
     sm_list_remove(&thread->driving);
     /* If we were told and are leaving instead, somebody else must be.
-     * seq_cst: pairs with the store in sm_worker_let_go(). */
+     * seq_cst: pairs with the store in pass_role(). */
     if (sm_load_seq_cst(&runtime->workers[0].role.holder) == NULL) tell_one(runtime);
     sm_unlock(&runtime->lock); /* our last touch: see wait_for_drivers() */
 }
 
+/* Nobody holds the role from here on. */
+static void rest(struct sm_worker *worker, struct sm_thread *thread)
+{
+    worker->absent = NULL;
+    sm_worker_rest(worker);
+    sm_worker_let_go(worker, thread);
+}
+
 void sm_runtime_stop_driving(struct seam_runtime *runtime, struct sm_thread *thread)
 {
-    runtime->workers[0].absent = NULL;
-    sm_worker_rest(&runtime->workers[0]);
-    sm_worker_let_go(&runtime->workers[0], thread);
+    rest(&runtime->workers[0], thread);
     tell_a_driver(runtime);
+}
+
+void sm_runtime_pass_on(struct seam_runtime *runtime, struct sm_thread *thread)
+{
+    struct sm_worker *worker = sm_worker_of(thread);
+    struct sm_thread *heir = worker->heir;
+    worker->heir = NULL;
+    if (worker->is_heir_guest) {
+        rest(worker, thread);
+        tell_heir(runtime, heir);
+        return;
+    }
+    /* It only stands in for us, and we are back already: as in sm_runtime_give_role(). */
+    if (runtime->is_current_thread && worker->absent == NULL) {
+        worker->absent = thread;
+        worker->absent_returns = sm_load_relaxed(&thread->returns) - 1; /* relaxed: our own */
+    }
+    sm_clock_busy();
+    sm_worker_pass_on(worker, thread, heir);
+    signal_spare(heir, SM_SIGNAL_ROLE);
+}
+
+/* Give the role up after driving: to whom it must go, or to nobody. Who drives next may be the one
+ * for whom something was set aside: a foreign loop must hear of that. */
+static void end_driving(struct seam_runtime *runtime, struct sm_thread *thread)
+{
+    sm_bound_reconsider(sm_worker_of(thread));
+    if (sm_worker_of(thread)->heir != NULL) {
+        sm_runtime_pass_on(runtime, thread);
+    } else {
+        sm_runtime_stop_driving(runtime, thread);
+    }
 }
 
 /* With the role in our hands: run until party is done (true), or the role is lost. */
@@ -576,12 +651,16 @@ bool sm_runner_drive(struct sm_thread *thread, struct seam_runtime *runtime)
     struct sm_worker *worker = &runtime->workers[0];
     struct sm_party *party = &thread->party;
     if (!sm_party_change_flags(party, 0, SM_PARTY_RETRY)) return false;
-    if (!sm_worker_try_hold(worker, thread)) return false;
+    if (!sm_worker_try_hold(worker, thread)) {
+        if (sm_thread_has_bound(thread)) sm_bound_ask(worker);
+        return false;
+    }
 
     sm_thread_prepare_to_run(thread);
     bool is_done = false;
     if (sm_party_change_flags(party, SM_PARTY_DRIVES, 0)) is_done = drive_held(thread, party);
-    if (thread->role != NULL) sm_runtime_stop_driving(runtime, thread);
+    if (thread->role != NULL) end_driving(runtime, thread);
+    if (!is_done && sm_thread_has_bound(thread)) sm_bound_ask(worker);
     return is_done;
 }
 
@@ -599,7 +678,12 @@ int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread)
     if (sm_worker_try_hold(worker, thread)) {
         if (task == NULL) sm_thread_prepare_to_run(thread);
         r = sm_worker_run_some(thread, LIMIT_NS) ? 1 : 0;
-        if (thread->role != NULL) sm_runtime_stop_driving(runtime, thread);
+        /* What is aside now is not for the caller: it need not poll again for that. */
+        if (thread->role != NULL && worker->heir != NULL) {
+            sm_runtime_pass_on(runtime, thread);
+        } else if (thread->role != NULL) {
+            sm_runtime_stop_driving(runtime, thread);
+        }
     }
     thread->task = task;
     thread->role = role;

@@ -13,7 +13,8 @@
  *
  * Threads: each worker's role begins with a thread of its own, but for the first worker's of a
  * runtime that is driven: seam_run(), and current-thread. A thread whose role is taken comes back
- * as a spare and waits to be given another. Threads end only with the runtime, unless a task ends its
+ * as a spare and waits to be given another; one with bound tasks, to be given the same again
+ * (sched/bound.h). Threads end only with the runtime, unless a task ends its
  * thread (sched/lost.h); their number is bounded by the workers plus SM_SPARES_MAX.
  */
 #pragma once
@@ -129,6 +130,9 @@ void sm_runtime_unref(struct seam_runtime *runtime);
 
 /* Give back the first worker's role, and tell somebody who would drive. The holder. */
 void sm_runtime_stop_driving(struct seam_runtime *runtime, struct sm_thread *thread);
+
+/* Give the role to worker->heir. The holder. */
+SM_COLD void sm_runtime_pass_on(struct seam_runtime *runtime, struct sm_thread *thread);
 
 /* Drive a current-thread runtime for a while on behalf of a foreign loop; see seam_runtime_poll(). */
 int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread);

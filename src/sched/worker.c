@@ -9,6 +9,7 @@
 #include "base/panic.h"
 #include "io/fd.h"
 #include "os/lockcheck.h"
+#include "sched/bound.h"
 #include "sched/monitor.h"
 #include "sched/runtime.h"
 
@@ -170,6 +171,7 @@ static void clear_away(void *arg)
 {
     struct sm_task *task = arg;
     struct sm_worker *worker = sm_load_relaxed(&task->worker); /* relaxed: it ran here */
+    if (sm_unlikely(task->stage == SM_TASK_BOUND)) sm_bound_unbind(task);
     sm_context_fini(&task->context);
     give_stack(worker, task->stack);
     task->stack = NULL;
@@ -185,6 +187,8 @@ static void begin(struct sm_worker *worker, struct sm_task *task)
     stack->owner = task;
     task->stack = stack;
     task->stage = SM_TASK_STARTED;
+    stack->pins = task->is_thread_bound;
+    if (task->is_thread_bound) sm_bound_bind(task, sm_thread_self());
     /* Nobody may have looked at the clock of a driven worker for long. relaxed: for reports. */
     if (!worker->poller.is_driven) {
         sm_store_relaxed(&task->began, (uint32_t)(worker->looked_ns >> SM_TASK_BEGAN_SHIFT));
@@ -333,6 +337,8 @@ static void push_ready(struct sm_worker *worker, struct sm_task *task)
 {
     if (task->stage == SM_TASK_FRESH) {
         sm_worker_push_fresh(worker, task);
+    } else if (sm_unlikely(task->stage == SM_TASK_BOUND)) {
+        sm_fifo_push(&worker->bound, task);
     } else if (worker->runtime->steal != SEAM_STEAL_FULL || !sm_ring_push(&worker->ring, task)) {
         sm_fifo_push(&worker->fifo, task);
     }
@@ -393,6 +399,7 @@ bool sm_worker_has_work(struct sm_worker *worker, int64_t now_ns)
     /* relaxed: the monitor's guess. */
     return sm_fifo_peek(&worker->fifo) != NULL || sm_fifo_peek(&worker->backlog) != NULL
             || sm_ring_count(&worker->ring) > 0 || !sm_inbox_is_empty(&worker->inbox)
+            || sm_fifo_peek(&worker->bound) != NULL || sm_load_relaxed(&worker->wanted) != 0
             || sm_load_relaxed(&worker->timers.next_ns) <= now_ns
             /* Asked last, and only if there is anything to hear of: it costs a system call. */
             || (sm_poller_has_watched(&worker->poller) && sm_poller_has_events(&worker->poller));
@@ -431,14 +438,35 @@ static void look_if_due(struct sm_worker *worker)
     if (passed_ns >= QUANTUM_NS) look_around(worker, now_ns);
 }
 
-static struct sm_task *next_task(struct sm_worker *worker)
+/* Is there anything for sm_bound_next()? */
+static bool has_bound(const struct sm_worker *worker)
+{
+    /* relaxed: who is about to sleep asks again in order. */
+    return sm_fifo_peek(&worker->bound) != NULL || sm_load_relaxed(&worker->wanted) != 0;
+}
+
+/* Bound tasks and the others take turns. Only here are there any to be had: the next turn comes
+ * after one switch. */
+static SM_COLD struct sm_task *next_with_bound(struct sm_worker *worker, struct sm_thread *thread)
+{
+    worker->bound_first = !worker->bound_first;
+    struct sm_task *task = worker->bound_first ? sm_bound_next(worker, thread) : take_next(worker);
+    if (task == NULL && worker->heir == NULL) {
+        task = worker->bound_first ? take_next(worker) : sm_bound_next(worker, thread);
+    }
+    if (sm_fifo_peek(&worker->bound) != NULL) worker->until_look = 0;
+    return task;
+}
+
+/* NULL: nothing to run, or there is an heir. */
+static struct sm_task *next_task(struct sm_worker *worker, struct sm_thread *thread)
 {
     look_if_due(worker);
     if (!sm_inbox_is_empty(&worker->inbox)) empty_inbox(worker);
     if (sm_fifo_peek(&worker->backlog) != NULL && sm_ring_count(&worker->ring) == 0) {
         refill_ring(worker);
     }
-    return take_next(worker);
+    return sm_unlikely(has_bound(worker)) ? next_with_bound(worker, thread) : take_next(worker);
 }
 
 static uint32_t next_random(struct sm_worker *worker)
@@ -494,7 +522,8 @@ static bool spin_for_work(struct sm_worker *worker, struct sm_party *party)
     bool has_work = false;
     for (unsigned left = sm_spin_budget(&worker->spin); left > 0 && !has_work; left--) {
         sm_spin_pause();
-        has_work = !sm_inbox_is_empty(&worker->inbox) || is_over(worker, party);
+        has_work =
+                !sm_inbox_is_empty(&worker->inbox) || has_bound(worker) || is_over(worker, party);
     }
     sm_spin_learn(&worker->spin, has_work);
     return has_work;
@@ -508,10 +537,13 @@ static bool sleep_in_poller(struct sm_worker *worker, struct sm_party *party)
      * what was brought before is seen below.
      *
      *     sleeper                      waker
-     *     is_sleeping = 1              push to the inbox, claim the party, set ending
-     *     inbox, party, ending?        is_sleeping?                                    */
+     *     is_sleeping = 1              push to the inbox, claim the party, set ending, wanted
+     *     inbox, party, ending, wanted?    is_sleeping?                                    */
     sm_store_seq_cst(&worker->is_sleeping, 1);
-    bool may_sleep = sm_inbox_is_empty(&worker->inbox) && !is_over(worker, party);
+    bool may_sleep = sm_inbox_is_empty(&worker->inbox)
+            && !is_over(worker, party)
+            /* seq_cst: pairs with the store in sm_bound_ask(). */
+            && sm_load_seq_cst(&worker->wanted) == 0;
     if (may_sleep) {
         sm_count_relaxed(&worker->stats.parks, 1);
         sm_clock_idle();
@@ -535,7 +567,7 @@ static bool has_tasks(struct sm_worker *worker)
 {
     /* Where only the backlog has some, thieves have emptied the ring: there may be more to fill it. */
     return sm_fifo_peek(&worker->fifo) != NULL || sm_ring_count(&worker->ring) > 0
-            || sm_fifo_peek(&worker->backlog) != NULL;
+            || sm_fifo_peek(&worker->backlog) != NULL || has_bound(worker);
 }
 
 /* There is nothing in our queues. Find something, or sleep until there may be. Who does not spin need
@@ -565,10 +597,13 @@ enum sm_worker_end sm_worker_run(struct sm_thread *thread, struct sm_party *part
 {
     struct sm_worker *worker = sm_worker_of(thread);
     while (!is_over(worker, party)) {
-        if (sm_worker_is_wanted_back(worker)) return SM_WORKER_BACK;
-        struct sm_task *task = next_task(worker);
+        /* Bound tasks first: we may have been given the role for their sake. */
+        if (sm_worker_is_wanted_back(worker) && !has_bound(worker)) return SM_WORKER_BACK;
+        struct sm_task *task = next_task(worker, thread);
+        if (worker->heir != NULL) return SM_WORKER_HEIR;
         if (task == NULL) {
-            find_work(worker, party);
+            /* What was bound may all be aside now. */
+            if (!sm_worker_is_wanted_back(worker)) find_work(worker, party);
             continue;
         }
         switch_to(thread, thread->native, task);
@@ -583,11 +618,12 @@ bool sm_worker_run_some(struct sm_thread *thread, int64_t limit_ns)
     int64_t end_ns = sm_now_ns() + limit_ns;
     look_around(worker, sm_now_ns());
     for (;;) {
-        struct sm_task *task = next_task(worker);
-        if (task == NULL) {
+        struct sm_task *task = next_task(worker, thread);
+        if (task == NULL && worker->heir == NULL) {
             look_around(worker, sm_now_ns());
-            task = next_task(worker);
+            task = next_task(worker, thread);
         }
+        if (worker->heir != NULL) return true;
         if (task == NULL) return false;
         switch_to(thread, thread->native, task);
         if (thread->role == NULL || sm_now_ns() >= end_ns) return true;
@@ -607,17 +643,18 @@ void sm_worker_rest(struct sm_worker *worker)
 bool sm_worker_try_hold(struct sm_worker *worker, struct sm_thread *thread)
 {
     struct sm_thread *nobody = NULL;
-    /* acq_rel: pairs with the release in sm_worker_let_go(). It carries everything owner-only. */
+    /* acq_rel: pairs with the release in pass_role(). It carries everything owner-only. */
     if (!sm_cas_seq_cst(&worker->role.holder, &nobody, thread)) return false;
     thread->role = &worker->role;
     /* seq_cst: pairs with the seq_cst load in sm_worker_wake(): we are awake. Who woke the worker
      * counted it as busy, which this thread is already. */
     if (sm_exchange_seq_cst(&worker->is_sleeping, 0) == 0) sm_clock_idle();
     sm_monitor_rouse(worker->runtime);
+    sm_bound_reconsider(worker);
     return true;
 }
 
-void sm_worker_let_go(struct sm_worker *worker, struct sm_thread *thread)
+static void pass_role(struct sm_worker *worker, struct sm_thread *thread, struct sm_thread *to)
 {
     sm_assert(thread->role == &worker->role);
     thread->role = NULL;
@@ -625,10 +662,22 @@ void sm_worker_let_go(struct sm_worker *worker, struct sm_thread *thread)
     /* Not a plain store: a taker that contests the role sees us inside and writes us back.
      * seq_cst: pairs with the CAS in sm_worker_try_hold(): it carries everything owner-only, and
      * orders the look at those who would drive. */
-    while (!sm_cas_seq_cst(&worker->role.holder, &holder, NULL)) {
+    while (!sm_cas_seq_cst(&worker->role.holder, &holder, to)) {
         holder = thread;
         (void)sched_yield();
     }
+}
+
+void sm_worker_let_go(struct sm_worker *worker, struct sm_thread *thread)
+{
+    pass_role(worker, thread, NULL);
+}
+
+void sm_worker_pass_on(struct sm_worker *worker, struct sm_thread *thread, struct sm_thread *heir)
+{
+    sm_store_relaxed(&heir->inside, 1); /* relaxed: published with the role */
+    heir->role = &worker->role;
+    pass_role(worker, thread, heir);
 }
 
 struct sm_timer_heap *sm_runner_timers(struct sm_thread *thread)

@@ -7,6 +7,7 @@
  *     inbox  ---- take all --->   fifo (tasks of this worker)  \
  *     ring   <--- steal half ---  ring (not begun yet)          > next task ---> run it
  *     wake   ----------------->   backlog (when the ring is full) /
+ *                                 bound (on one thread only) and
  *                                 poller, timers: every 200 us, and when there is nothing to run
  *
  * Nothing is in a place that only a running thread can empty: fifo, backlog, poller and timers are
@@ -58,6 +59,11 @@ struct sm_worker {
     bool ring_first;     /* take turns between ring and fifo */
     struct sm_fifo fifo;
     struct sm_fifo backlog;
+    struct sm_fifo bound;   /* runnable, on one thread only; see sched/bound.h */
+    struct sm_fifo aside;   /* likewise, and that thread is not at hand */
+    struct sm_thread *heir; /* who must have the role next; NULL: nobody in particular */
+    bool is_heir_guest;     /* it drives; else it was a spare */
+    bool bound_first;       /* take turns between bound and the others */
     struct sm_stack_cache stacks[SM_STACK_CLASS_COUNT];
     int64_t looked_ns;
     uint32_t look_every;     /* how many switches make about 200 us, lately */
@@ -76,6 +82,7 @@ struct sm_worker {
     _Alignas(64) struct sm_inbox inbox;
     _Atomic(uint32_t) senders;     /* other threads between push and wake: the worker must stay */
     _Atomic(uint32_t) is_sleeping; /* in the kernel, or on the way: wake it after pushing */
+    _Atomic(uint32_t) wanted;      /* look again at what is aside */
     _Atomic(uint32_t) is_asked;    /* the errand is on its way; set by who stops the runtime */
     struct sm_timer_heap timers;
     struct sm_clock_heap clock_heap;
@@ -94,6 +101,7 @@ enum sm_worker_end {
     SM_WORKER_DONE, /* the condition holds; the role is still ours */
     SM_WORKER_LOST, /* the role was taken while a task of ours was outside for long */
     SM_WORKER_BACK, /* the driver we stand in for has come back; the role is still ours */
+    SM_WORKER_HEIR, /* worker->heir must have the role, which is still ours */
 };
 
 /*
@@ -121,6 +129,9 @@ void sm_worker_rest(struct sm_worker *worker);
 /* Take the free role, if it is free. */
 bool sm_worker_try_hold(struct sm_worker *worker, struct sm_thread *thread);
 void sm_worker_let_go(struct sm_worker *worker, struct sm_thread *thread);
+
+/* Give the role from thread to a spare, which waits for it and will be signalled. */
+void sm_worker_pass_on(struct sm_worker *worker, struct sm_thread *thread, struct sm_thread *heir);
 
 /* Give a task that has not begun to this worker; or one that has, which it is bound to. Any thread.*/
 void sm_worker_send(struct sm_worker *worker, struct sm_task *task);

@@ -8,6 +8,7 @@
 #include "seam/task.h"
 #include "seam/time.h"
 
+#include "sched/bound.h"
 #include "sched/runtime.h"
 #include "sync/inside.h"
 #include "task/scope.h"
@@ -21,6 +22,7 @@ struct plan {
     const void *spawned_at;
     struct sm_scope *home;
     uint8_t stack_class;
+    bool is_thread_bound;
     enum sm_task_keeper keeper;
 };
 
@@ -101,6 +103,7 @@ static void init_header(struct sm_task *task, const struct plan *plan)
             .spawned_at = plan->spawned_at,
             .home = plan->home,
             .stack_class = plan->stack_class,
+            .is_thread_bound = plan->is_thread_bound,
             .keeper = (uint8_t)plan->keeper,
     };
 }
@@ -185,6 +188,7 @@ int seam_spawn(struct seam_scope *public_scope, seam_fn *fn, void *arg,
             .name = options != NULL && options->name != NULL ? options->name : "task",
             .spawned_at = __builtin_return_address(0),
             .home = scope,
+            .is_thread_bound = options != NULL && options->thread_bound,
             .keeper = out_task != NULL ? SM_KEEPER_HANDLE : SM_KEEPER_NOBODY,
     };
     int r = scope->is_open == SM_SCOPE_OPEN ? 0 : -EINVAL;
@@ -276,4 +280,24 @@ const char *seam_task_name(void)
 {
     struct sm_thread *thread = sm_thread_self_if_known();
     return thread != NULL && thread->task != NULL ? thread->task->name : NULL;
+}
+
+void seam_pin_begin(void)
+{
+    struct sm_thread *thread = sm_enter();
+    if (thread == NULL) return;
+    struct sm_task *task = thread->task;
+    if (task != NULL && task->stack->pins++ == 0) sm_bound_bind(task, thread);
+    sm_leave();
+}
+
+void seam_pin_end(void)
+{
+    const struct sm_thread *thread = sm_enter();
+    if (thread == NULL) return;
+    struct sm_task *task = thread->task;
+    if (task != NULL && task->stack->pins > task->is_thread_bound && --task->stack->pins == 0) {
+        sm_bound_unbind(task);
+    }
+    sm_leave();
 }

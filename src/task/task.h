@@ -5,9 +5,15 @@
  * The life of a task
  *
  *     FRESH ----> STARTED ----> FINISHED ----> (freed)
+ *                  |   ^           ^
+ *                  v   |           |
+ *                  BOUND ----------+
  *
  *   from      to        by                  who
  *   FRESH     STARTED   the scheduler       the worker that first picks it, giving it a stack
+ *   STARTED   BOUND     sm_bound_bind()     itself: it has pins. The scheduler, where it is to begin
+ *                                           with one. See sched/bound.h
+ *   BOUND     STARTED   sm_bound_unbind()   itself: it has none. Then as any other, also where it ends
  *   STARTED   FINISHED  sm_task_finish()    the context that runs after it: its stack has been left
  *   STARTED   FRESH     sm_thread_lost()    its thread, which is being ended under it: to close what it
  *                                           has left open, on another stack (sched/lost.h)
@@ -45,6 +51,7 @@ enum sm_task_keeper {
 enum sm_task_stage {
     SM_TASK_FRESH,
     SM_TASK_STARTED,
+    SM_TASK_BOUND, /* started, and runs on one thread only */
     SM_TASK_FINISHED,
     SM_TASK_ERRAND, /* no task: fn(arg) is for the worker that finds it in its inbox */
 };
@@ -61,19 +68,20 @@ struct sm_task {
     };
     struct sm_party party;              /* result also holds what fn returned, once it has */
     _Atomic(struct sm_worker *) worker; /* where it runs; set when it does, by who does it */
-    struct sm_stack *stack;             /* NULL unless STARTED */
+    struct sm_stack *stack;             /* NULL unless STARTED or BOUND */
     seam_fn *fn;
     void *arg;
     struct sm_waiter *joiner; /* under home's lock; NULL: nobody waits */
     const char *name;
-    const void *spawned_at;  /* code address, for reports */
-    struct sm_scope *home;   /* the scope that owns it */
-    struct sm_list in_home;  /* home->tasks; under home's lock */
-    uint8_t stage;           /* enum sm_task_stage; of whoever runs it */
-    uint8_t stack_class;     /* enum sm_stack_class */
-    uint8_t keeper;          /* enum sm_task_keeper */
-    bool has_finished;       /* for joiners; under home's lock */
-    _Atomic(uint32_t) began; /* when, in steps of 2^20 ns; 0: not known */
+    const void *spawned_at;      /* code address, for reports */
+    struct sm_scope *home;       /* the scope that owns it */
+    struct sm_list in_home;      /* home->tasks; under home's lock */
+    uint8_t stage;               /* enum sm_task_stage; of whoever runs it */
+    uint8_t stack_class     : 7; /* enum sm_stack_class */
+    uint8_t is_thread_bound : 1; /* to begin BOUND; both are for good */
+    uint8_t keeper;              /* enum sm_task_keeper */
+    bool has_finished;           /* for joiners; under home's lock */
+    _Atomic(uint32_t) began;     /* when, in steps of 2^20 ns; 0: not known */
 };
 
 /* What a task costs besides its stack. */

@@ -45,6 +45,8 @@ static void retire(void *arg)
         thread->stack_credits[class] = 0;
     }
     thread->slot = NULL;
+    thread->serves = NULL;
+    sm_thread_end_life(thread);
     thread->party.scope = NULL; /* a thread that ends inside a scope leaves it open for ever */
     sm_store_relaxed(&thread->inside, 0); /* relaxed: it holds no role */
     sm_thread_current = NULL;

@@ -67,9 +67,14 @@ struct sm_thread {
     struct sm_list driving;   /* place among those who would drive a runtime; under its lock */
     _Atomic(int) tid; /* these two are read by the monitor, perhaps after the thread has ended */
     _Atomic(int) cpu_clock;
-    struct sm_spin spin;      /* of its waits as a plain thread */
-    struct sm_list link;      /* spares */
-    _Atomic(uint32_t) signal; /* futex of a spare */
+    struct sm_spin spin;       /* of its waits as a plain thread */
+    struct sm_list link;       /* spares */
+    struct sm_role *last_role; /* of a spare; under the runtime's lock */
+    struct seam_runtime
+            *serves;        /* whose roles it holds by profession; NULL: somebody else's thread */
+    _Atomic(uint32_t) life; /* one more with each thread that has used this record */
+    _Atomic(uint32_t) bound_count; /* tasks that are bound to it; sched/bound.h */
+    _Atomic(uint32_t) signal;      /* futex of a spare */
     /* seam_blocking_begin(): the tick of the role, plus one; it holds while that does not move.
      * Written by the thread, a hint for the monitor. */
     _Atomic(uint64_t) mark;
@@ -80,6 +85,14 @@ struct sm_thread {
      * thread is astray. */
     _Atomic(uint32_t) returns;
 };
+
+/* The thread runs no tasks any more: those that are bound to it will have to go on elsewhere. */
+static inline void sm_thread_end_life(struct sm_thread *thread)
+{
+    /* release: pairs with the acquire in is_forsaken() (sched/bound.c). */
+    sm_store_release(
+            &thread->life, sm_load_relaxed(&thread->life) + 1); /* relaxed: only we write it */
+}
 
 /* Make a record for the calling thread. */
 SM_COLD struct sm_thread *sm_thread_enrol(void);

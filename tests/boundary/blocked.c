@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boundary/blocked.c - tasks that block their thread, and the work that is behind them: rows c, l, l2.
+ * boundary/blocked.c - tasks that block their thread, and the work behind them: rows c, d, l, l2.
  *
  * On current-thread with SEAM_OVERTAKE_ON: else two tasks never run at once there, and what a
  * blocked thread waits for cannot happen.
@@ -303,6 +303,43 @@ ON_EVERY_RUNTIME(a_task_blocks_in_the_pool_while_others_run)
     gate_init(&gate);
     CHECK_OK(seam_run(options, pass_gate_in_pool, &gate));
     gate_fini(&gate);
+}
+
+/* Row d, block_in_place() in a task that is bound to its thread. Tokio panics, as in row c. Here the
+ * others go on with another thread, and the task stays on its own. */
+static int block_where_it_is(void *arg)
+{
+    (void)arg;
+    pthread_t thread = this_thread();
+    struct gate gate;
+    gate_init(&gate);
+    for (int i = 0; i < ROUNDS; i++) {
+        seam_blocking_begin();
+        CHECK_OK(block_for_a_child(NULL));
+        seam_blocking_end();
+        CHECK(pthread_equal(thread, this_thread()));
+        CHECK_OK(pass_gate_in_pool(&gate));
+        CHECK(pthread_equal(thread, this_thread()));
+    }
+    gate_fini(&gate);
+    return 0;
+}
+
+static int spawn_bound_blockers(void *arg)
+{
+    const struct seam_options *options = arg;
+    static const struct seam_task_options bound = {.thread_bound = true};
+    struct seam_scope scope;
+    CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
+    for (uint32_t i = 0; i < role_count(options); i++) {
+        CHECK_OK(seam_spawn(&scope, block_where_it_is, NULL, &bound, NULL));
+    }
+    return seam_scope_end(&scope);
+}
+
+ON_OVERTAKEN(a_task_that_is_bound_to_its_thread_blocks_it_while_others_run)
+{
+    CHECK_OK(seam_run(options, spawn_bound_blockers, (void *)(uintptr_t)options));
 }
 
 /* A runtime that is current-thread, and whose drivers are overtaken. */

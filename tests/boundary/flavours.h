@@ -13,6 +13,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <unistd.h>
@@ -43,6 +44,14 @@
     static void name(const struct seam_options *options); \
     ON_FLAVOUR(name, on_current_thread, .current_thread = true, .overtake = SEAM_OVERTAKE_ON) \
     ON_WORKERS(name)
+
+/* pthread_self(), asked anew each time: it is declared such that a compiler may keep the answer across
+ * a wait. */
+static inline pthread_t this_thread(void)
+{
+    pthread_t (*volatile ask)(void) = pthread_self;
+    return ask();
+}
 
 /* How many tasks can run at once. */
 static inline uint32_t role_count(const struct seam_options *options)

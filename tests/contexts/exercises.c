@@ -531,6 +531,22 @@ static int call_yield(struct things *things)
     return seam_yield();
 }
 
+static int call_pin_begin(struct things *things)
+{
+    (void)things;
+    seam_pin_begin();
+    return 0;
+}
+
+static int call_pin_end(struct things *things)
+{
+    (void)things;
+    seam_pin_begin();
+    seam_pin_end();
+    seam_pin_end(); /* one too many */
+    return 0;
+}
+
 static int call_task_name(struct things *things)
 {
     const char *name = seam_task_name();
@@ -578,6 +594,8 @@ static const struct exercise exercises[] = {
         {"seam_mutex_lock", NULL, call_mutex_lock, NULL},
         {"seam_mutex_unlock", lock_mutex, call_mutex_unlock, NULL},
         {"seam_now_ns", NULL, call_now_ns, NULL},
+        {"seam_pin_begin", NULL, call_pin_begin, NULL},
+        {"seam_pin_end", NULL, call_pin_end, NULL},
         {"seam_read", NULL, call_read, NULL},
         {"seam_release", NULL, call_release, NULL},
         {"seam_run", NULL, call_run, NULL},

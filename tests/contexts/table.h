@@ -67,6 +67,8 @@
     ROW(seam_mutex_lock,         OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
     ROW(seam_mutex_unlock,       OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
     ROW(seam_now_ns,             OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
+    ROW(seam_pin_begin,          OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
+    ROW(seam_pin_end,            OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
     ROW(seam_read,               OK  , OK  , OK  , OK  , OK  , CANC, OK  , OK  , DEAD, DEAD) \
     ROW(seam_release,            OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OPEN, OPEN) \
     ROW(seam_run,                OK  , OK  , OK  , OK  , OK  , CANC, OK  , OK  , DEAD, DEAD) \

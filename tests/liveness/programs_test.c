@@ -34,16 +34,34 @@ struct part {
     struct program *program; /* NULL: only count the steps */
     uint64_t seed;
     unsigned depth;
+    bool may_pin;
     int fd; /* -1, or where to write a byte at the end */
     long count;
 };
 
 static void play(struct part *part);
 
+/* pthread_self(), asked anew each time: it is declared such that a compiler may keep the answer across
+ * a wait. */
+static inline pthread_t this_thread(void)
+{
+    pthread_t (*volatile ask)(void) = pthread_self;
+    return ask();
+}
+
+/* A part that is bound to a thread does not wait for itself: what blocks the thread started to do so
+ * after the part was bound, and the part below that it waits for began later still. */
 static int play_as_task(void *arg)
 {
     struct part *part = arg;
+    bool is_pinned = part->may_pin && part->seed % 3 == 0;
+    if (is_pinned) seam_pin_begin();
+    pthread_t thread = this_thread();
     play(part);
+    if (is_pinned) {
+        CHECK(pthread_equal(thread, this_thread()));
+        seam_pin_end();
+    }
     if (part->fd >= 0) CHECK_EQ(write(part->fd, "x", 1), 1);
     return 0;
 }
@@ -54,6 +72,7 @@ static struct part part_below(const struct part *part, struct dice *dice)
             .program = part->program,
             .seed = roll(dice, 1u << 30) + 1,
             .depth = part->depth + 1,
+            .may_pin = part->may_pin,
             .fd = -1,
     };
 }
@@ -223,6 +242,7 @@ static void *echo(void *arg)
 struct plan {
     struct program *program;
     uint64_t seed;
+    bool may_pin;
     long steps;
 };
 
@@ -236,13 +256,14 @@ static int run_plan(void *arg)
         struct part counted = {.seed = plan->seed * ROOTS + i, .fd = -1};
         play(&counted);
         plan->steps += counted.count;
-        roots[i] = (struct part){.program = plan->program, .seed = counted.seed, .fd = -1};
+        roots[i] = (struct part){
+                .program = plan->program, .seed = counted.seed, .may_pin = plan->may_pin, .fd = -1};
         CHECK_OK(seam_spawn(&scope, play_as_task, &roots[i], NULL, NULL));
     }
     return seam_scope_end(&scope);
 }
 
-static void run_program(seam_runtime *runtime, uint64_t seed)
+static void run_program(seam_runtime *runtime, uint64_t seed, bool may_pin)
 {
     struct program program = {};
     CHECK_OK(pipe2(program.to_echo, O_CLOEXEC));
@@ -250,7 +271,7 @@ static void run_program(seam_runtime *runtime, uint64_t seed)
     pthread_t thread;
     CHECK_EQ(pthread_create(&thread, NULL, echo, &program), 0);
 
-    struct plan plan = {.program = &program, .seed = seed};
+    struct plan plan = {.program = &program, .seed = seed, .may_pin = may_pin};
     CHECK_OK(seam_call(runtime, run_plan, &plan, NULL, SEAM_FOREVER));
     CHECK_EQ(atomic_load(&program.done), plan.steps);
 
@@ -267,7 +288,7 @@ static void run_programs(struct seam_options options)
     seam_runtime *runtime = NULL;
     CHECK_OK(seam_runtime_new(&options, &runtime));
     for (uint64_t i = 0; i < PROGRAMS; i++) {
-        run_program(runtime, i);
+        run_program(runtime, i, i % 2 == 1);
     }
     struct seam_runtime_stats stats;
     seam_runtime_stats_read(runtime, &stats);
@@ -292,10 +313,11 @@ ON_SHAPE(on_two_workers_that_do_not_steal, .workers = 2, .steal = SEAM_STEAL_NON
 ON_SHAPE(on_eight_workers_that_do_not_steal, .workers = 8, .steal = SEAM_STEAL_NONE)
 ON_SHAPE(on_current_thread, .current_thread = true, .overtake = SEAM_OVERTAKE_ON)
 
-/* Two threads call, and each may find itself driving, overtaken, or waiting for the other. */
+/* Two threads call, and each may find itself driving, overtaken, or waiting for the other. No pins: a
+ * part that is bound to a thread which has what it wanted would wait for that to drive again. */
 static void *run_programs_of_another(void *arg)
 {
-    run_program(arg, PROGRAMS);
+    run_program(arg, PROGRAMS, false);
     return NULL;
 }
 
@@ -307,7 +329,7 @@ TEST(every_program_comes_to_its_end_where_two_threads_drive)
     CHECK_OK(seam_runtime_new(&options, &runtime));
     pthread_t thread;
     CHECK_EQ(pthread_create(&thread, NULL, run_programs_of_another, runtime), 0);
-    run_program(runtime, 0);
+    run_program(runtime, 0, false);
     CHECK_EQ(pthread_join(thread, NULL), 0);
     stop_runtime(runtime);
 }
