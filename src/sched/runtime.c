@@ -337,8 +337,12 @@ void sm_runtime_refuse(struct seam_runtime *runtime)
     /* acq_rel: pairs with the relaxed load under a scope's lock, by who admits a task. */
     (void)sm_cas_acq_rel(&runtime->state, &open, SM_RUNTIME_STOPPING);
     sm_scope_cancel(sm_runtime_root(runtime));
-    /* Threads that do not drive any more are not waited for. */
-    if (runtime->is_driven) sm_bound_ask(&runtime->workers[0]);
+    if (!runtime->is_driven) return;
+    /* Threads that do not drive any more are not waited for. Another may be ending the runtime by now.
+     * relaxed: who ends it takes the lock after writing this and before its workers go. */
+    sm_lock(&runtime->lock);
+    if (sm_load_relaxed(&runtime->ending) == 0) sm_bound_ask(&runtime->workers[0]);
+    sm_unlock(&runtime->lock);
 }
 
 /*
