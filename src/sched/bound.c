@@ -56,6 +56,7 @@ static bool choose_heir(struct sm_worker *worker, struct sm_thread *thread)
     if (!was_spare && !is_guest) return false;
     worker->heir = thread;
     worker->is_heir_guest = is_guest;
+    worker->bound_first = false; /* the next turn is a bound one's: it is given the role for that */
     return true;
 }
 

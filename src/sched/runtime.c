@@ -153,6 +153,8 @@ static bool give_to_spare(struct seam_runtime *runtime, struct sm_worker *worker
     sm_list_remove(&spare->link);
     sm_unlock(&runtime->lock);
 
+    /* If one of the others blocks it at each first turn, its bound tasks must not wait for a second. */
+    if (sm_thread_has_bound(spare)) worker->bound_first = false;
     sm_store_relaxed(&spare->inside, 1); /* relaxed: published with the role */
     spare->role = &worker->role;
     /* release: pairs with the acquire in sm_enter_slow() and the CAS in sm_role_take(). */

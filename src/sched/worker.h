@@ -63,7 +63,7 @@ struct sm_worker {
     struct sm_fifo aside;   /* likewise, and that thread is not at hand */
     struct sm_thread *heir; /* who must have the role next; NULL: nobody in particular */
     bool is_heir_guest;     /* it drives; else it was a spare */
-    bool bound_first;       /* take turns between bound and the others */
+    bool bound_first; /* take turns between bound and the others: the last was a bound one's */
     struct sm_stack_cache stacks[SM_STACK_CLASS_COUNT];
     int64_t looked_ns;
     uint32_t look_every;     /* how many switches make about 200 us, lately */
