@@ -70,7 +70,10 @@ class Daemon:
         return self.session_lines()
 
     def descriptors(self):
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        """Those of the sessions and the listener: the runtime keeps one for each thread it ever suspected."""
+        fds = f"/proc/{self.pid}/fd"
+        links = [os.readlink(f"{fds}/{fd}") for fd in os.listdir(fds)]
+        return sum(not re.fullmatch(r"/proc/\d+/task/\d+/stat", link) for link in links)
 
     def threads(self):
         return len(os.listdir(f"/proc/{self.pid}/task"))
