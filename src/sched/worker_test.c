@@ -145,14 +145,15 @@ static int read_on(void *arg)
     reader->thread_id = sm_os_thread_id();
     char byte = 0;
     while (seam_read(reader->fds[0], &byte, 1, SEAM_FOREVER) == 1) {
-        (void)sm_add_relaxed(&reader->count, 1);
+        (void)sm_add_acq_rel(&reader->count, 1);
     }
     return 0;
 }
 
+/* What the reader wrote before it counted is there to be read afterwards. */
 static void wait_for_count(struct reader *reader, uint32_t count)
 {
-    while (sm_load_relaxed(&reader->count) < count) {
+    while (sm_load_acquire(&reader->count) < count) {
         (void)sched_yield();
     }
 }
