@@ -33,7 +33,8 @@ __attribute__((no_sanitize_address)) void sm_fiber_fini(struct sm_fiber *fiber)
     fiber->fake_stack = NULL;
 }
 
-void sm_fiber_adopt(struct sm_fiber *fiber)
+/* Asked once by each thread: for the first of a process libc reads the list of all mappings. */
+static void find_own_stack(struct sm_fiber *own)
 {
     pthread_attr_t attr;
     void *low = NULL;
@@ -41,7 +42,14 @@ void sm_fiber_adopt(struct sm_fiber *fiber)
     sm_assert(pthread_getattr_np(pthread_self(), &attr) == 0);
     sm_assert(pthread_attr_getstack(&attr, &low, &bytes) == 0);
     (void)pthread_attr_destroy(&attr);
-    *fiber = (struct sm_fiber){.stack_low = low, .stack_bytes = bytes};
+    *own = (struct sm_fiber){.stack_low = low, .stack_bytes = bytes};
+}
+
+void sm_fiber_adopt(struct sm_fiber *fiber)
+{
+    static _Thread_local struct sm_fiber own;
+    if (own.stack_low == NULL) find_own_stack(&own);
+    *fiber = own;
 }
 
 #elif SM_TSAN
