@@ -9,7 +9,7 @@
 
 static const char *const hosts[] = {
         "127.0.0.1", "::1", "unix:@seam-net-test", "unix:seam-net-test.sock"};
-enum { HOSTS = sizeof hosts / sizeof hosts[0], BIG_BYTES = 16 << 20, PIECE = 100000 };
+enum { HOSTS = sizeof hosts / sizeof hosts[0], BIG_BYTES = 4 << 20, PIECE = 100000 };
 
 /* A byte that tells its place. */
 static char stamp(size_t at)
