@@ -53,7 +53,10 @@ static struct coroutine *start(void (*body)(struct coroutine *))
     coroutine->stack = malloc(STACK_BYTES);
     if (coroutine->stack == NULL) abort();
     /* For valgrind; ASan would for ever look for pointers in what we are going to free. */
-    if (!SM_ASAN) sm_sanitizer_add_stack(coroutine->stack, STACK_BYTES);
+    if (!SM_ASAN) {
+        sm_sanitizer_grow_stacks(
+                coroutine->stack, coroutine->stack, coroutine->stack + STACK_BYTES);
+    }
     reuse(coroutine, body);
     return coroutine;
 }

@@ -35,21 +35,26 @@
 #endif
 
 /*
- * Task stacks will live in [low, low + bytes) from now on, for the life of the process.
+ * Task stacks live in [low, end) from now on, for the life of the process; those below old_end, if
+ * any, are known already.
  *
  * LeakSanitizer looks for pointers there, and would otherwise call all that only a parked task
- * points to a leak; the range must be readable, so without its guard. Valgrind learns that a stack
- * pointer which jumps into the range has changed stacks, and was not moved by a huge local array.
+ * points to a leak. What the list of maps calls readable must be so: no guard by madvise() inside.
+ * It goes through that list once for each range, so there must be few of them. Valgrind learns that
+ * a stack pointer which jumps into the range has changed stacks, and was not moved by a huge array.
  */
-static inline void sm_sanitizer_add_stack(void *low, size_t bytes)
+static inline void sm_sanitizer_grow_stacks(const char *low, const char *old_end, const char *end)
 {
 #if SM_ASAN
-    __lsan_register_root_region(low, bytes);
+    if (old_end > low) __lsan_unregister_root_region(low, (size_t)(old_end - low));
+    __lsan_register_root_region(low, (size_t)(end - low));
 #elif defined(VALGRIND_STACK_REGISTER)
-    (void)VALGRIND_STACK_REGISTER(low, (char *)low + bytes);
+    (void)low;
+    (void)VALGRIND_STACK_REGISTER(old_end, end);
 #else
     (void)low;
-    (void)bytes;
+    (void)old_end;
+    (void)end;
 #endif
 }
 

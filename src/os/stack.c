@@ -29,6 +29,7 @@ struct slab {
     size_t slot_bytes;
     uint32_t slot_count;
     struct slab *next;        /* of the same class, mapped later; under the lock */
+    const char *told_from;    /* the sanitizer knows from here to the last slot; under the lock */
     bool madvise_is_refused;  /* under the lock */
     _Atomic(uint32_t) carved; /* slots in use, from 0 up; written under the lock */
 };
@@ -194,6 +195,16 @@ static int add_slab(enum sm_stack_class class)
     return 0;
 }
 
+/* Of the next slot, which begins with page. A guard that the list of maps does not show splits. */
+static void tell_sanitizer(struct slab *slab, const char *page, enum sm_guard_mode mode)
+{
+    const char *known_end = page;
+    if (page == slab->base || mode == SM_GUARD_MADVISE) {
+        slab->told_from = known_end = page + page_bytes;
+    }
+    sm_sanitizer_grow_stacks(slab->told_from, known_end, page + slab->slot_bytes);
+}
+
 /* A new stack. There is a slot: it was reserved. */
 static struct sm_stack *carve(enum sm_stack_class class)
 {
@@ -209,7 +220,7 @@ static struct sm_stack *carve(enum sm_stack_class class)
     struct sm_stack *stack = record_of(slab, slot);
     *stack = (struct sm_stack){
             .low = page + page_bytes, .class = (uint8_t) class, .guard = (uint8_t)mode};
-    sm_sanitizer_add_stack(stack->low, sm_stack_usable(stack));
+    tell_sanitizer(slab, page, mode);
 
     latest_mode = mode;
     guarded[mode]++;
