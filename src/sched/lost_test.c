@@ -204,7 +204,7 @@ static int end_the_thread_in_a_contest(void *arg)
     pthread_exit(NULL);
 }
 
-TEST(a_role_that_is_contested_while_its_thread_ends_is_given_away_once)
+TEST_ONCE(a_role_that_is_contested_while_its_thread_ends_is_given_away_once)
 {
     if (SM_TSAN) CHECK_SKIP("ThreadSanitizer aborts when a thread ends on the stack of a task");
     real = sm_os;
