@@ -258,7 +258,9 @@ SEAM_API struct seam_scope *seam_runtime_root(seam_runtime *runtime);
  * @runtime: a current-thread runtime
  *
  * The descriptor is readable (POLLIN) whenever seam_runtime_poll() has something to do. It belongs
- * to the runtime: watch it, and do nothing else with it.
+ * to the runtime: watch it, and do nothing else with it. Where tasks may be overtaken (option
+ * overtake), another thread may run what there is, to the end, while the loop sleeps: what the loop
+ * is to know of a task, that must tell it, by an eventfd for example.
  *
  * Return: the descriptor, or
  *   -EINVAL     @runtime has threads of its own
