@@ -16,6 +16,9 @@
  * fewer such than CPUs: to spin for another task is still no way to wait. Incidents are counted and
  * told to on_incident, and from 10 ms on there is a line on stderr, once a second at most.
  *
+ * The monitor's thread is started when the first task is about to run. Where the system refuses it,
+ * that is tried again every 5 ms, as tasks run, and nobody is overtaken until then.
+ *
  * The monitor sleeps while all workers do. While one is awake it looks at them every third period, and
  * after one where a thread seems to be blocked. A look costs what a timed sleep costs: with the default
  * period 1 to 2 % of one CPU, depending on the machine. Help comes after one to four periods; for
@@ -132,7 +135,7 @@ struct seam_runtime_stats {
  * Return: whatever @fn returned, or
  *   -EINVAL      an option is out of range; nothing was started
  *   -ENOMEM      no memory for the runtime; nothing was started
- *   -EAGAIN      the system refused another thread; nothing was started
+ *   -EAGAIN      the system refused a worker's thread; nothing was started
  *   -EMFILE      no descriptor for the poller; nothing was started
  *   -ECANCELED   the caller was cancelled before @fn began; it did not run
  *   -EOWNERDEAD  this is a forked child of a process that used seam; nothing was started

@@ -338,7 +338,7 @@ static void free_watch(struct watch *watch)
     sm_os.unmap(watch, watch_bytes(watch->runtime));
 }
 
-int sm_monitor_start(struct seam_runtime *runtime)
+static int start(struct seam_runtime *runtime)
 {
     struct sm_monitor *monitor = &runtime->monitor;
     int r = new_watch(runtime, &monitor->watch);
@@ -350,10 +350,28 @@ int sm_monitor_start(struct seam_runtime *runtime)
     return r;
 }
 
+void sm_monitor_provide(struct seam_runtime *runtime)
+{
+    struct sm_monitor *monitor = &runtime->monitor;
+    int64_t now_ns = sm_now_ns();
+    sm_lock(&runtime->lock);
+    /* relaxed: written under the lock. */
+    if (sm_load_relaxed(&monitor->is_missing) != 0 && now_ns >= monitor->retry_ns) {
+        bool is_missing = start(runtime) < 0;
+        monitor->retry_ns = now_ns + RETRY_AFTER_NS;
+        sm_store_relaxed(&monitor->is_missing, is_missing);
+    }
+    sm_unlock(&runtime->lock);
+}
+
 void sm_monitor_stop(struct seam_runtime *runtime)
 {
     struct sm_monitor *monitor = &runtime->monitor;
-    if (!monitor->has_thread) return;
+    sm_lock(&runtime->lock);
+    sm_store_relaxed(&monitor->is_missing, 0); /* relaxed: under the lock */
+    bool has_thread = monitor->has_thread;
+    sm_unlock(&runtime->lock);
+    if (!has_thread) return;
     /* release: pairs with the acquire in watch_until_the_end(). */
     sm_store_release(&monitor->signal, SM_SIGNAL_END);
     sm_os.futex_wake(&monitor->signal, 1);

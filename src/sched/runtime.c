@@ -260,7 +260,7 @@ static int start_threads(struct seam_runtime *runtime)
         int r = start_thread(runtime, &runtime->workers[i]);
         if (r < 0) return r;
     }
-    return runtime->monitor.is_wanted ? sm_monitor_start(runtime) : 0;
+    return 0;
 }
 
 /* Who a stack overflow happened to; runs in the signal handler. */
@@ -280,7 +280,7 @@ static void set_options(
     runtime->monitor = (struct sm_monitor){
             /* On virtual time nothing is taken from anybody: a look at a real clock would not
              * repeat. */
-            .is_wanted = !sm_clock_is_virtual()
+            .is_missing = !sm_clock_is_virtual()
                     && (runtime->may_overtake || options->overtake == SEAM_OVERTAKE_OFF),
             .is_quiet = options->quiet_incidents,
             .period_ns = options->monitor_period_ns != 0 ? options->monitor_period_ns
