@@ -694,9 +694,10 @@ static void begin_end(struct sm_pool *pool)
         sm_list_remove(link);
         call_thread(sm_container_of(link, struct sm_pool_thread, link));
     }
+    bool is_nagging = pool->is_nagging;
     sm_unlock(&pool->lock);
     sm_store_relaxed(&pool->nag_ends, 1); /* relaxed: the nag looks at is_ending under the lock */
-    sm_os.futex_wake(&pool->nag_ends, 1);
+    if (is_nagging) sm_os.futex_wake(&pool->nag_ends, 1);
     refuse_all(&refused, -ESHUTDOWN);
 }
 

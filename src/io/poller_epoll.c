@@ -169,5 +169,6 @@ void sm_poller_remove(struct sm_poller *poller, int fd)
 {
     /* It fails where somebody has closed fd: the kernel has removed it then. */
     (void)epoll_ctl(poller->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-    (void)sm_sub_relaxed(&poller->watched, 1); /* relaxed: as above */
+    /* acq_rel: pairs with the acquire in sm_fd_forget_poller(). It is our last touch. */
+    (void)sm_sub_acq_rel(&poller->watched, 1);
 }
