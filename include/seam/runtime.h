@@ -261,11 +261,14 @@ SEAM_API struct seam_scope *seam_runtime_root(seam_runtime *runtime);
  * @runtime: a current-thread runtime
  *
  * The descriptor is readable (POLLIN) whenever seam_runtime_poll() has something to do. It belongs
- * to the runtime: watch it, and do nothing else with it.
+ * to the runtime: watch it, and do nothing else with it. The first call prepares it, and it is then
+ * readable once, whatever there is to do; from then on this is always the same descriptor.
  *
  * Return: the descriptor, or
  *   -EINVAL     @runtime has threads of its own
+ *   -EMFILE     no descriptor for its timers, -ENFILE, or -ENOMEM; nothing has happened, call again
  *   -ESHUTDOWN  @runtime has been stopped
+ *   -EOWNERDEAD this is a forked child
  *
  * Context: any.  Never suspends.
  * Thread-safe: yes.

@@ -670,6 +670,16 @@ bool sm_runner_drive(struct sm_thread *thread, struct seam_runtime *runtime)
     return is_done;
 }
 
+int sm_runtime_fd(struct seam_runtime *runtime)
+{
+    struct sm_poller *poller = &runtime->workers[0].poller;
+    sm_lock(&runtime->lock);
+    /* relaxed: who ends the runtime takes the lock after writing this and before its poller goes. */
+    int r = sm_load_relaxed(&runtime->ending) == 0 ? sm_poller_embed(poller) : -ESHUTDOWN;
+    sm_unlock(&runtime->lock);
+    return r < 0 ? r : poller->epoll_fd;
+}
+
 int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread)
 {
     enum { LIMIT_NS = 1000 * 1000 };

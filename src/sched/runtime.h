@@ -136,6 +136,9 @@ void sm_runtime_stop_driving(struct seam_runtime *runtime, struct sm_thread *thr
 /* Give the role to worker->heir. The holder. */
 SM_COLD void sm_runtime_pass_on(struct seam_runtime *runtime, struct sm_thread *thread);
 
+/* The descriptor that a foreign loop watches. -ESHUTDOWN, and the errors of sm_poller_init(). */
+int sm_runtime_fd(struct seam_runtime *runtime);
+
 /* Drive a current-thread runtime for a while on behalf of a foreign loop; see seam_runtime_poll(). */
 int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread);
 
