@@ -177,8 +177,9 @@ SEAM_API int seam_runtime_new(const struct seam_options *options, seam_runtime *
  * scope is cancelled, so that tasks see -ECANCELED at their next wait; whoever runs is waited for;
  * what can be interrupted is, once options.grace_ns have passed; and when the deadline passes,
  * whoever is left is reported. Blocking jobs that run for callers outside @runtime, or that
- * seam_block_owned() abandoned, are waited for as options.grace_ns says, then reported, and left to
- * end by themselves; those in line are refused.
+ * seam_block_owned() abandoned, are waited for as options.grace_ns says; those that can be are then
+ * interrupted, and waited for as long again; then they are reported, and left to end by themselves.
+ * Those in line are refused.
  *
  * The stacks of tasks that wait are shown by their workers. One whose thread is blocked in a task may
  * not answer: it is asked for some 50 ms beyond the deadline, only where @out_report is given.
