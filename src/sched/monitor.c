@@ -6,7 +6,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/auto.h"
 #include "sched/incident.h"
 #include "sched/runtime.h"
 
@@ -20,7 +19,7 @@ enum {
 
 /* How to learn whether a thread sleeps. Kept open: opened for each look, it would now and then take
  * the last descriptor of a program that has one left, and there would be none where it has none. The
- * monitor has at least one, from its beginning on. */
+ * monitor has at least one, from its beginning on, if there was one to be had. */
 struct lookout {
     int tid;      /* of whom; 0: nobody */
     int state_fd; /* -1: none */
@@ -338,8 +337,7 @@ static int new_watch(struct seam_runtime *runtime, struct watch **out_watch)
     }
     /* Nobody's yet: the first to be given up, where there is none left for the first lookout. */
     watch->seen[0].lookout.state_fd = eventfd(0, EFD_CLOEXEC);
-    int r = watch->seen[0].lookout.state_fd < 0 ? sm_neg_errno()
-                                                : sm_incidents_init(&watch->incidents, runtime);
+    int r = sm_incidents_init(&watch->incidents, runtime);
     if (r < 0) {
         unwatch(&watch->seen[0].lookout);
         sm_os.unmap(watch, watch_bytes(runtime));
@@ -358,7 +356,7 @@ static void free_watch(struct watch *watch)
     sm_os.unmap(watch, watch_bytes(watch->runtime));
 }
 
-int sm_monitor_start(struct seam_runtime *runtime)
+static int start(struct seam_runtime *runtime)
 {
     struct sm_monitor *monitor = &runtime->monitor;
     int r = new_watch(runtime, &monitor->watch);
@@ -370,10 +368,28 @@ int sm_monitor_start(struct seam_runtime *runtime)
     return r;
 }
 
+void sm_monitor_provide(struct seam_runtime *runtime)
+{
+    struct sm_monitor *monitor = &runtime->monitor;
+    int64_t now_ns = sm_now_ns();
+    sm_lock(&runtime->lock);
+    /* relaxed: written under the lock. */
+    if (sm_load_relaxed(&monitor->is_missing) != 0 && now_ns >= monitor->retry_ns) {
+        bool is_missing = start(runtime) < 0;
+        monitor->retry_ns = now_ns + RETRY_AFTER_NS;
+        sm_store_relaxed(&monitor->is_missing, is_missing);
+    }
+    sm_unlock(&runtime->lock);
+}
+
 void sm_monitor_stop(struct seam_runtime *runtime)
 {
     struct sm_monitor *monitor = &runtime->monitor;
-    if (!monitor->has_thread) return;
+    sm_lock(&runtime->lock);
+    sm_store_relaxed(&monitor->is_missing, 0); /* relaxed: under the lock */
+    bool has_thread = monitor->has_thread;
+    sm_unlock(&runtime->lock);
+    if (!has_thread) return;
     /* release: pairs with the acquire in watch_until_the_end(). */
     sm_store_release(&monitor->signal, SM_SIGNAL_END);
     sm_os.futex_wake(&monitor->signal, 1);

@@ -260,7 +260,7 @@ static int start_threads(struct seam_runtime *runtime)
         int r = start_thread(runtime, &runtime->workers[i]);
         if (r < 0) return r;
     }
-    return runtime->monitor.is_wanted ? sm_monitor_start(runtime) : 0;
+    return 0;
 }
 
 /* Who a stack overflow happened to; runs in the signal handler. */
@@ -280,7 +280,7 @@ static void set_options(
     runtime->monitor = (struct sm_monitor){
             /* On virtual time nothing is taken from anybody: a look at a real clock would not
              * repeat. */
-            .is_wanted = !sm_clock_is_virtual()
+            .is_missing = !sm_clock_is_virtual()
                     && (runtime->may_overtake || options->overtake == SEAM_OVERTAKE_OFF),
             .is_quiet = options->quiet_incidents,
             .period_ns = options->monitor_period_ns != 0 ? options->monitor_period_ns
@@ -668,6 +668,16 @@ bool sm_runner_drive(struct sm_thread *thread, struct seam_runtime *runtime)
     if (thread->role != NULL) end_driving(runtime, thread);
     if (!is_done && sm_thread_has_bound(thread)) sm_bound_ask(worker);
     return is_done;
+}
+
+int sm_runtime_fd(struct seam_runtime *runtime)
+{
+    struct sm_poller *poller = &runtime->workers[0].poller;
+    sm_lock(&runtime->lock);
+    /* relaxed: who ends the runtime takes the lock after writing this and before its poller goes. */
+    int r = sm_load_relaxed(&runtime->ending) == 0 ? sm_poller_embed(poller) : -ESHUTDOWN;
+    sm_unlock(&runtime->lock);
+    return r < 0 ? r : poller->epoll_fd;
 }
 
 int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread)

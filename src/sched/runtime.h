@@ -45,16 +45,18 @@ struct sm_pool;
 
 struct sm_monitor {
     pthread_t thread;
-    bool is_wanted;
     bool is_quiet; /* no lines on stderr */
     int64_t period_ns;
     seam_incident_fn *on_incident;
     void *incident_arg;
     _Atomic(uint64_t) counts[SEAM_INCIDENT_NO_THREAD + 1]; /* incidents of each kind */
-    bool has_thread;          /* under the runtime's lock once others know it */
-    struct watch *watch;      /* its notes; see sched/monitor.c */
-    _Atomic(uint32_t) signal; /* futex */
-    _Atomic(uint32_t) sleeps; /* until a worker wakes up */
+    bool has_thread;                                       /* under the runtime's lock */
+    int64_t retry_ns;                                      /* likewise: not to be started before */
+    struct watch *watch;                                   /* its notes; see sched/monitor.c */
+    _Atomic(uint32_t) signal;                              /* futex */
+    _Atomic(uint32_t) sleeps;                              /* until a worker wakes up */
+    _Atomic(uint32_t)
+            is_missing; /* wanted, and not started yet; written under the runtime's lock */
 };
 
 /* What the workers are asked; see sched/inspect.h. */
@@ -133,6 +135,9 @@ void sm_runtime_stop_driving(struct seam_runtime *runtime, struct sm_thread *thr
 
 /* Give the role to worker->heir. The holder. */
 SM_COLD void sm_runtime_pass_on(struct seam_runtime *runtime, struct sm_thread *thread);
+
+/* The descriptor that a foreign loop watches. -ESHUTDOWN, and the errors of sm_poller_init(). */
+int sm_runtime_fd(struct seam_runtime *runtime);
 
 /* Drive a current-thread runtime for a while on behalf of a foreign loop; see seam_runtime_poll(). */
 int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread);
