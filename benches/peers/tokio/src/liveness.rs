@@ -13,7 +13,7 @@ use tokio::task;
 const STINT: Duration = Duration::from_millis(100);
 const BLOCK: Duration = Duration::from_millis(20);
 
-fn report(run: &Run, mut samples: Vec<Duration>) {
+pub fn report(run: &Run, mut samples: Vec<Duration>) {
     samples.sort();
     let n = samples.len();
     for (suffix, rank) in [("", n / 2), ("_p99", n * 99 / 100), ("_max", n - 1)] {
