@@ -10,6 +10,8 @@
  * bracket           a task says that it may block, and that it no longer may, 20 M times.
  * runtime_start_stop, runtime_start_stop_current
  *                   a runtime, the second current-thread, is started and stopped, 1,000 times.
+ * runtime_start_call_stop
+ *                   the same with one call in between: what a runtime defers until it is used.
  *
  * Tasks here block and compute without telling the runtime.
  */
@@ -169,13 +171,22 @@ static void measure_bracket(const struct bench_run *run)
 
 /* ---- start and stop ---- */
 
-static void start_and_stop(const struct bench_run *run, struct seam_options options)
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static void start_and_stop(const struct bench_run *run, struct seam_options options, seam_fn *fn)
 {
     long rounds = bench_count(run, 1000, 1);
     int64_t start_ns = bench_now_ns();
     for (long i = 0; i < rounds; i++) {
         seam_runtime *runtime = NULL;
         bench_need(seam_runtime_new(&options, &runtime) == 0, "seam_runtime_new");
+        if (fn != NULL) {
+            bench_need(seam_call(runtime, fn, NULL, NULL, SEAM_FOREVER) == 0, "seam_call");
+        }
         bench_need(seam_runtime_stop(runtime, NULL, SEAM_FOREVER) == 0, "seam_runtime_stop");
         seam_runtime_free(runtime);
     }
@@ -184,12 +195,17 @@ static void start_and_stop(const struct bench_run *run, struct seam_options opti
 
 static void measure_start_stop(const struct bench_run *run)
 {
-    start_and_stop(run, quiet_options(run));
+    start_and_stop(run, quiet_options(run), NULL);
+}
+
+static void measure_start_call_stop(const struct bench_run *run)
+{
+    start_and_stop(run, quiet_options(run), nothing);
 }
 
 static void measure_start_stop_current(const struct bench_run *run)
 {
-    start_and_stop(run, (struct seam_options){.current_thread = true});
+    start_and_stop(run, (struct seam_options){.current_thread = true}, NULL);
 }
 
 int main(int argc, char **argv)
@@ -201,6 +217,7 @@ int main(int argc, char **argv)
             {"bracket", measure_bracket},
             {"runtime_start_stop", measure_start_stop},
             {"runtime_start_stop_current", measure_start_stop_current},
+            {"runtime_start_call_stop", measure_start_call_stop},
             {NULL, NULL},
     };
 

@@ -120,6 +120,7 @@ fn main() {
         "ticker_busy" => liveness::ticker(&run, liveness::compute),
         "child_of_blocker" => liveness::child_of_blocker(&run),
         "runtime_start_stop" => liveness::start_stop(&run),
+        "runtime_start_call_stop" => liveness::start_call_stop(&run),
         "runtime_start_stop_current" => liveness::start_stop_current(&run),
         other => {
             eprintln!("tokio: no workload {}", other);
