@@ -595,6 +595,14 @@ int sm_pool_submit(struct seam_job_class *job_class, struct sm_job *job, bool on
     return r;
 }
 
+int sm_pool_turn_away(struct seam_job_class *job_class)
+{
+    sm_lock(&job_class->pool->lock);
+    job_class->stats.refused++;
+    sm_unlock(&job_class->pool->lock);
+    return -ESHUTDOWN;
+}
+
 bool sm_pool_withdraw(struct sm_job *job)
 {
     struct sm_pool *pool = job->job_class->pool;

@@ -114,6 +114,10 @@ struct seam_job_class *sm_pool_current_class(void);
  * no other can be started. -ESHUTDOWN at the end. Any thread; never suspends. */
 int sm_pool_submit(struct seam_job_class *job_class, struct sm_job *job, bool only_if_free);
 
+/* A job of this class has been turned away before it came here: the runtime is stopping. -ESHUTDOWN.
+ * Any thread; never suspends. */
+int sm_pool_turn_away(struct seam_job_class *job_class);
+
 /* Take a job out of the line; false if it has begun or been refused. Any thread; never suspends. */
 bool sm_pool_withdraw(struct sm_job *job);
 

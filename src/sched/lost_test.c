@@ -20,6 +20,7 @@
 #include "base/sanitizer.h"
 #include "check/check.h"
 #include "os/os.h"
+#include "sched/inspect.h"
 
 struct scene {
     int fds[2];
@@ -90,6 +91,84 @@ TEST(a_thread_that_was_lost_astray_is_not_astray_for_ever)
     CHECK_OK(close(scene.fds[1]));
 }
 
+/* ---- ids ---- */
+
+static struct sm_os real;
+
+/* A worker's thread that has not said who it is when another is lost. */
+struct latecomer {
+    seam_runtime *runtime;
+    void *(*run)(void *);
+    void *arg;
+    _Atomic(uint32_t) starts;
+    _Atomic(uint32_t) arrived; /* tasks, each on a thread of its own */
+};
+static struct latecomer latecomer;
+
+/* In the first's place another is started once it has gone: then we may. */
+static void *come_late(void *unused)
+{
+    (void)unused;
+    while (sm_load_relaxed(&latecomer.starts) < 4) { /* relaxed: only waited for */
+        (void)sched_yield();
+    }
+    return latecomer.run(latecomer.arg);
+}
+
+/* The workers, the monitor, and who comes in place of the first. */
+static int start_the_second_late(pthread_t *out_thread, void *(*run)(void *), void *arg)
+{
+    if (sm_add_relaxed(&latecomer.starts, 1) != 1) return real.thread_start(out_thread, run, arg);
+    latecomer.run = run;
+    latecomer.arg = arg;
+    return real.thread_start(out_thread, come_late, NULL);
+}
+
+static int end_the_thread(void *arg)
+{
+    (void)arg;
+    pthread_exit(NULL);
+}
+
+static void note_if_self(void *arg, int tid)
+{
+    if (tid == sm_os_thread_id()) (*(int *)arg)++;
+}
+
+static int look_for_this_thread(void *arg)
+{
+    (void)arg;
+    (void)sm_add_relaxed(&latecomer.arrived, 1);      /* relaxed: only waited for */
+    while (sm_load_relaxed(&latecomer.arrived) < 2) { /* relaxed: as above */
+        (void)sched_yield();
+    }
+    int found = 0;
+    sm_runtime_each_thread(latecomer.runtime, note_if_self, &found);
+    CHECK_EQ(found, 1);
+    return 0;
+}
+
+TEST(threads_are_known_by_their_ids_though_one_was_lost_before_another_ran)
+{
+    if (SM_TSAN) CHECK_SKIP("ThreadSanitizer aborts when a thread ends on the stack of a task");
+    real = sm_os;
+    sm_os.thread_start = start_the_second_late;
+    const struct seam_options options = {.workers = 2, .quiet_incidents = true};
+    CHECK_OK(seam_runtime_new(&options, &latecomer.runtime));
+    seam_runtime *runtime = latecomer.runtime;
+    int result = 0;
+    CHECK_OK(seam_call(runtime, end_the_thread, NULL, &result, SEAM_FOREVER));
+    CHECK_EQ(result, -EPIPE);
+    struct seam_scope scope;
+    CHECK_OK(seam_scope_begin(&scope, runtime, SEAM_FOREVER));
+    CHECK_OK(seam_spawn(&scope, look_for_this_thread, NULL, NULL, NULL));
+    CHECK_OK(seam_spawn(&scope, look_for_this_thread, NULL, NULL, NULL));
+    CHECK_OK(seam_scope_end(&scope));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
+    seam_runtime_free(runtime);
+    sm_os = real;
+}
+
 /* ---- a contest for the role of a thread that ends ---- */
 
 /*
@@ -111,7 +190,6 @@ TEST(a_thread_that_was_lost_astray_is_not_astray_for_ever)
 enum { CALM, ARMED, FOUND, ENDING, CONTESTED, PASSED, OVER };
 static _Atomic(uint32_t) stage;
 static _Thread_local bool is_victim;
-static struct sm_os real;
 
 static uint32_t stage_now(void)
 {

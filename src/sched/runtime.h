@@ -37,6 +37,8 @@ enum sm_runtime_state { SM_RUNTIME_OPEN, SM_RUNTIME_STOPPING, SM_RUNTIME_STOPPED
 /* What sm_thread.signal says to a spare. */
 enum { SM_SIGNAL_NONE, SM_SIGNAL_ROLE, SM_SIGNAL_END };
 
+enum { SM_TID_NONE = -1 };
+
 struct sm_pool;
 
 #define SM_PERIOD_DEFAULT_NS ((int64_t)250 * 1000)
@@ -91,8 +93,10 @@ struct seam_runtime {
     struct sm_list spares;  /* struct sm_thread.link */
     struct sm_list drivers; /* struct sm_thread.driving */
     uint32_t thread_count;
+    uint32_t thread_slots; /* of the next two: those that are in use, or have been */
     pthread_t *threads;
-    _Atomic(int) *tids; /* of the same threads; 0 until it runs */
+    _Atomic(int)
+            *tids; /* of the same threads, written by each; 0 until it runs; SM_TID_NONE: free */
     struct sm_monitor monitor;
     struct sm_inspection inspection;
     struct sm_pool *pool; /* cross/pool.h; ends when the runtime stops, goes with it */

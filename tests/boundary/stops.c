@@ -564,6 +564,31 @@ ON_EVERY_RUNTIME(a_job_of_a_caller_outside_that_insists_is_reported)
     reader_fini(&reader);
 }
 
+static int do_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* Whoever comes too late is told, and counted. */
+ON_EVERY_RUNTIME(a_job_that_comes_too_late_is_counted_as_refused)
+{
+    seam_runtime *runtime = new_runtime(options);
+    seam_job_class *user = seam_runtime_jobs(runtime, SEAM_JOBS_USER);
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
+    CHECK_ERR(seam_block(user, do_nothing, NULL, NULL, SEAM_FOREVER), ESHUTDOWN);
+    struct gate destroyed;
+    gate_init(&destroyed);
+    struct job job = {.destroyed = destroyed};
+    CHECK_ERR(seam_block_owned(user, do_nothing, &job, note_destroyed, NULL, SEAM_FOREVER),
+            ESHUTDOWN);
+    struct seam_job_stats stats;
+    seam_job_class_stats_read(user, &stats);
+    CHECK_EQ(stats.refused, 2);
+    seam_runtime_free(runtime);
+    gate_fini(&destroyed);
+}
+
 /* ---- j: a pool thread that uses a runtime which stops, or has ---- */
 
 struct late {
@@ -658,12 +683,6 @@ ON_EVERY_RUNTIME(a_job_that_has_outlived_its_runtime_is_told)
     gate_fini(&late.begun);
     gate_fini(&late.freed);
     gate_fini(&late.done);
-}
-
-static int do_nothing(void *arg)
-{
-    (void)arg;
-    return 0;
 }
 
 static int use_the_pool(void *arg)
