@@ -203,6 +203,7 @@ void sm_os_membarrier_prepare(void)
     if (sm_load_relaxed(&membarrier_state) != 0) return;
 
     long r = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+    if (r < 0 && errno == ENOMEM) return;                 /* it may be different the next time */
     sm_store_relaxed(&membarrier_state, r == 0 ? 1 : -1); /* relaxed: as above */
 }
 
