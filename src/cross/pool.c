@@ -338,12 +338,12 @@ static bool has_enough_threads(const struct sm_pool *pool)
     return pool->thread_count >= max;
 }
 
-/* Under the lock. -EAGAIN where there are enough, or the system has none. */
+/* Under the lock. An error where there are enough, or the system has none. */
 static int add_thread(struct sm_pool *pool)
 {
     if (has_enough_threads(pool)) return -EAGAIN;
     sm_clock_busy();
-    int r = sm_os.thread_start(&pool->threads[pool->thread_count], pool_main, pool);
+    int r = sm_thread_start(&pool->threads[pool->thread_count], pool_main, pool);
     if (r < 0) {
         sm_clock_idle();
         return r;
@@ -457,13 +457,13 @@ static void reclaim_slot(struct sm_slot *slot)
 static void *pool_main(void *arg)
 {
     struct sm_pool *pool = arg;
+    struct sm_thread *thread = sm_thread_begin();
     char name[24] = "";
     (void)snprintf(name, sizeof name, "%s-pool", pool->runtime->name);
     sm_os_thread_name(name);
     /* A cancellation would strike in a job, and take frames with it that its client waits for. */
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 
-    struct sm_thread *thread = sm_thread_self();
     struct sm_pool_thread self = {
             .slot = {.lend = lend_slot, .reclaim = reclaim_slot},
             .pool = pool,
@@ -484,6 +484,7 @@ static void *pool_main(void *arg)
     thread->slot = NULL;
     sm_clock_idle();
     leave(pool, &self);
+    sm_thread_end();
     return NULL;
 }
 

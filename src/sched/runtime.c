@@ -97,6 +97,7 @@ static void serve(struct seam_runtime *runtime, struct sm_worker *worker)
 /* NOLINTNEXTLINE(readability-function-size): pthread_cleanup_push() nests three blocks */
 static void *thread_main(void *arg)
 {
+    (void)sm_thread_begin();
     struct start start = *(struct start *)arg;
     free(arg);
     struct seam_runtime *runtime = start.runtime;
@@ -108,6 +109,7 @@ static void *thread_main(void *arg)
     pthread_cleanup_push(sm_thread_lost, runtime);
     serve(runtime, start.worker);
     pthread_cleanup_pop(0);
+    sm_thread_end();
     return NULL;
 }
 
@@ -121,7 +123,7 @@ static int start_thread(struct seam_runtime *runtime, struct sm_worker *worker)
     *start = (struct start){
             .runtime = runtime, .worker = worker, .tid = &runtime->tids[runtime->thread_count]};
     sm_clock_busy();
-    int r = sm_os.thread_start(&runtime->threads[runtime->thread_count], thread_main, start);
+    int r = sm_thread_start(&runtime->threads[runtime->thread_count], thread_main, start);
     if (r < 0) {
         sm_clock_idle();
         free(start);
