@@ -58,8 +58,9 @@ struct sm_pool {
     uint32_t waiting;       /* those that wait */
     uint32_t thread_count;
     uint32_t picks;
-    bool is_called; /* a thread is on its way to the line */
-    bool is_nagging;
+    bool is_called;  /* a thread is on its way to the line */
+    bool is_nagging; /* an errand for it is in line, or has begun */
+    bool has_nag;    /* it has begun */
     bool is_ending;
     bool is_orphan; /* nobody waits for the threads any more: the last one lets the runtime go */
     struct sm_job nag;
@@ -601,8 +602,8 @@ static void nag(struct sm_job *job)
     int64_t nap_ns = NAG_FIRST_NS;
     for (;;) {
         sm_lock(&pool->lock);
-        pool->is_nagging = !pool->is_ending && remind_all(pool);
-        bool goes_on = pool->is_nagging;
+        bool goes_on = !pool->is_ending && remind_all(pool);
+        pool->is_nagging = pool->has_nag = goes_on;
         sm_unlock(&pool->lock);
         if (!goes_on) return;
         /* On virtual time this does not wait: a thread in a system call keeps the clock from moving. */
@@ -665,6 +666,22 @@ void sm_pool_interrupt(struct sm_job *job, bool is_abandoned)
     }
     sm_unlock(&pool->lock);
     if (must_nag) start_nag(pool);
+}
+
+int64_t sm_pool_remind(struct sm_job *job)
+{
+    struct sm_pool *pool = job->job_class->pool;
+    struct sm_pool_thread *called = NULL;
+    sm_lock(&pool->lock);
+    const struct sm_pool_thread *thread = thread_of(pool, job);
+    bool is_alone = thread != NULL && thread->is_interrupted && !pool->has_nag;
+    if (is_alone) {
+        sm_os_interrupt(thread->thread_id);
+        called = summon(pool); /* for the nag, which may have better luck now */
+    }
+    sm_unlock(&pool->lock);
+    call_thread(called);
+    return is_alone ? sm_now_ns() + NAG_LAST_NS : INT64_MAX;
 }
 
 void sm_pool_interrupt_all(struct sm_pool *pool)
