@@ -133,7 +133,8 @@ struct seam_runtime_stats {
  *   -EINVAL      an option is out of range; nothing was started
  *   -ENOMEM      no memory for the runtime; nothing was started
  *   -EAGAIN      the system refused another thread; nothing was started
- *   -EMFILE      no descriptor for the poller; nothing was started
+ *   -EMFILE, -ENFILE, -ENOSPC  no descriptor for the poller, or nothing more can be watched; nothing was
+ *                started
  *   -ECANCELED   the caller was cancelled before @fn began; it did not run
  *   -EOWNERDEAD  this is a forked child of a process that used seam; nothing was started
  *
