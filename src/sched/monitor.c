@@ -187,6 +187,21 @@ static void alarm_if_asleep(struct watch *watch, struct sighting *seen)
     if (!watch->is_alarmed) watch->is_alarmed = is_asleep(seen);
 }
 
+/* Give a role away whose holder has ended and found nobody. */
+static void adopt_orphan(struct watch *watch, struct sm_worker *worker, int64_t now_ns)
+{
+    struct sighting *seen = &watch->seen[worker->index];
+    /* acquire: pairs with the release in leave_orphan() (sched/lost.c). It carries all that is
+     * owner-only. */
+    struct sm_thread *lost = sm_load_acquire(&worker->orphaned_by);
+    if (lost == NULL || now_ns < seen->retry_ns) return;
+    /* Before it is given: the next holder may end likewise. relaxed: if not, only we look again. */
+    sm_store_relaxed(&worker->orphaned_by, NULL);
+    if (sm_runtime_give_role(watch->runtime, worker, lost)) return;
+    sm_store_relaxed(&worker->orphaned_by, lost); /* relaxed: as above */
+    seen->retry_ns = now_ns + RETRY_AFTER_NS;
+}
+
 static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_ns)
 {
     struct sighting *seen = &watch->seen[worker->index];
@@ -196,6 +211,7 @@ static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_n
     if (holder == NULL || holder == SM_ROLE_CONTESTED
             || sm_load_relaxed(&holder->inside) != 0) { /* relaxed: sm_role_take() looks again */
         seen->holder = NULL;
+        if (holder == SM_ROLE_CONTESTED) adopt_orphan(watch, worker, now_ns);
         return;
     }
     /* relaxed: the tick moves or it does not; the mark is a hint; the clock is the thread's own for good. */

@@ -213,7 +213,8 @@ void sm_thread_poke(struct sm_thread *thread)
 SM_COLD struct sm_thread *sm_enter_slow(struct sm_thread *thread)
 {
     struct sm_thread *holder = NULL;
-    /* acquire: pairs with the release in sm_role_take(). A contest lasts as long as one membarrier. */
+    /* acquire: pairs with the release in sm_role_take(). A contest lasts as long as one membarrier; or
+     * until there is a thread in place of one that was lost. */
     while ((holder = sm_load_acquire(&thread->role->holder)) == SM_ROLE_CONTESTED) {
         (void)sched_yield();
     }
