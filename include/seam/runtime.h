@@ -16,9 +16,6 @@
  * fewer such than CPUs: to spin for another task is still no way to wait. Incidents are counted and
  * told to on_incident, and from 10 ms on there is a line on stderr, once a second at most.
  *
- * The monitor's thread is started when the first task is about to run. Where the system refuses it,
- * that is tried again every 5 ms, as tasks run, and nobody is overtaken until then.
- *
  * The monitor sleeps while all workers do. While one is awake it looks at them every third period, and
  * after one where a thread seems to be blocked. A look costs what a timed sleep costs: with the default
  * period 1 to 2 % of one CPU, depending on the machine. Help comes after one to four periods; for
@@ -135,8 +132,9 @@ struct seam_runtime_stats {
  * Return: whatever @fn returned, or
  *   -EINVAL      an option is out of range; nothing was started
  *   -ENOMEM      no memory for the runtime; nothing was started
- *   -EAGAIN      the system refused a worker's thread; nothing was started
- *   -EMFILE      no descriptor for the poller; nothing was started
+ *   -EAGAIN      the system refused another thread; nothing was started
+ *   -EMFILE, -ENFILE, -ENOSPC  no descriptor for the poller, or nothing more can be watched; nothing was
+ *                started
  *   -ECANCELED   the caller was cancelled before @fn began; it did not run
  *   -EOWNERDEAD  this is a forked child of a process that used seam; nothing was started
  *
@@ -271,7 +269,8 @@ SEAM_API struct seam_scope *seam_runtime_root(seam_runtime *runtime);
  *
  * Return: the descriptor, or
  *   -EINVAL     @runtime has threads of its own
- *   -EMFILE     no descriptor for its timers, -ENFILE, or -ENOMEM; nothing has happened, call again
+ *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC  no descriptor for its timers, no memory, or nothing more can
+ *               be watched; nothing has happened, call again
  *   -ESHUTDOWN  @runtime has been stopped
  *   -EOWNERDEAD this is a forked child
  *

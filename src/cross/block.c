@@ -38,6 +38,15 @@ static void refuse_block(struct sm_job *job, int r)
     sm_service_refuse(&sm_container_of(job, struct block, job)->service, r);
 }
 
+/* Wait for a job that has been told to end. */
+static void wait_for_end(struct block *block)
+{
+    int r = -ETIMEDOUT;
+    while (r == -ETIMEDOUT) {
+        r = sm_service_wait(&block->service, sm_pool_remind(&block->job), true, NULL);
+    }
+}
+
 /* Wait for a job that is in the pool's hands. 0 if its function ran to its end. */
 static int wait_for_block(struct block *block, int64_t deadline_ns)
 {
@@ -50,7 +59,7 @@ static int wait_for_block(struct block *block, int64_t deadline_ns)
     if (r < 0) {
         sm_service_cancel(&block->service);
         sm_pool_interrupt(&block->job, false);
-        (void)sm_service_wait(&block->service, SEAM_FOREVER, true, NULL);
+        wait_for_end(block);
     }
     if (block->service.has_begun) return 0;
     return r < 0 ? r : block->service.result;

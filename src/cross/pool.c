@@ -61,8 +61,9 @@ struct sm_pool {
     uint32_t waiting;       /* those that wait */
     uint32_t thread_count;
     uint32_t picks;
-    bool is_called; /* a thread is on its way to the line */
-    bool is_nagging;
+    bool is_called;  /* a thread is on its way to the line */
+    bool is_nagging; /* an errand for it is in line, or has begun */
+    bool has_nag;    /* it has begun */
     bool is_ending;
     bool is_orphan; /* nobody waits for the threads any more: the last one lets the runtime go */
     struct sm_job nag;
@@ -341,12 +342,12 @@ static bool has_enough_threads(const struct sm_pool *pool)
     return pool->thread_count >= max;
 }
 
-/* Under the lock. -EAGAIN where there are enough, or the system has none. */
+/* Under the lock. An error where there are enough, or the system has none. */
 static int add_thread(struct sm_pool *pool)
 {
     if (has_enough_threads(pool)) return -EAGAIN;
     sm_clock_busy();
-    int r = sm_os.thread_start(&pool->threads[pool->thread_count], pool_main, pool);
+    int r = sm_thread_start(&pool->threads[pool->thread_count], pool_main, pool);
     if (r < 0) {
         sm_clock_idle();
         return r;
@@ -484,13 +485,13 @@ static void run_told(struct sm_pool_thread *self, struct sm_job *job)
 static void *pool_main(void *arg)
 {
     struct sm_pool *pool = arg;
+    struct sm_thread *thread = sm_thread_begin();
     char name[24] = "";
     (void)snprintf(name, sizeof name, "%s-pool", pool->runtime->name);
     sm_os_thread_name(name);
     /* A cancellation would strike in a job, and take frames with it that its client waits for. */
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 
-    struct sm_thread *thread = sm_thread_self();
     struct sm_pool_thread self = {
             .slot = {.lend = lend_slot, .reclaim = reclaim_slot},
             .pool = pool,
@@ -515,6 +516,7 @@ static void *pool_main(void *arg)
     thread->slot = NULL;
     sm_clock_idle();
     leave(pool, &self);
+    sm_thread_end();
     return NULL;
 }
 
@@ -639,8 +641,8 @@ static void nag(struct sm_job *job)
     int64_t nap_ns = NAG_FIRST_NS;
     for (;;) {
         sm_lock(&pool->lock);
-        pool->is_nagging = !pool->is_ending && remind_all(pool);
-        bool goes_on = pool->is_nagging;
+        bool goes_on = !pool->is_ending && remind_all(pool);
+        pool->is_nagging = pool->has_nag = goes_on;
         sm_unlock(&pool->lock);
         if (!goes_on) return;
         /* On virtual time this does not wait: a thread in a system call keeps the clock from moving. */
@@ -703,6 +705,22 @@ void sm_pool_interrupt(struct sm_job *job, bool is_abandoned)
     }
     sm_unlock(&pool->lock);
     if (must_nag) start_nag(pool);
+}
+
+int64_t sm_pool_remind(struct sm_job *job)
+{
+    struct sm_pool *pool = job->job_class->pool;
+    struct sm_pool_thread *called = NULL;
+    sm_lock(&pool->lock);
+    const struct sm_pool_thread *thread = thread_of(pool, job);
+    bool is_alone = thread != NULL && thread->is_interrupted && !pool->has_nag;
+    if (is_alone) {
+        sm_os_interrupt(thread->thread_id);
+        called = summon(pool); /* for the nag, which may have better luck now */
+    }
+    sm_unlock(&pool->lock);
+    call_thread(called);
+    return is_alone ? sm_now_ns() + NAG_LAST_NS : INT64_MAX;
 }
 
 uint32_t sm_pool_interrupt_all(struct sm_pool *pool)

@@ -126,6 +126,11 @@ bool sm_pool_withdraw(struct sm_job *job);
  * have ended. Any thread; never suspends. */
 void sm_pool_interrupt(struct sm_job *job, bool is_abandoned);
 
+/* Who waits for the end of a job so interrupted calls this before each wait, which lasts until the
+ * time that is returned. Signals that came too early must be sent again, and where the system has no
+ * thread to do it, it is done here. Any thread; never suspends. */
+int64_t sm_pool_remind(struct sm_job *job);
+
 /* Interrupt every running job of an interruptible class that is not yet, and cancel it, that is what it
  * waits for in seam: it is to see why. Returns how many. Any thread; never suspends. */
 uint32_t sm_pool_interrupt_all(struct sm_pool *pool);

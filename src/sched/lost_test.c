@@ -169,6 +169,43 @@ TEST(threads_are_known_by_their_ids_though_one_was_lost_before_another_ran)
     sm_os = real;
 }
 
+/* ---- no thread to be had ---- */
+
+static int (*real_thread_start)(pthread_t *out_thread, void *(*run)(void *), void *arg);
+static _Atomic(int) refusals_left;
+
+static int start_at_last(pthread_t *out_thread, void *(*run)(void *), void *arg)
+{
+    if (sm_sub_relaxed(&refusals_left, 1) > 0) return -EAGAIN;
+    return real_thread_start(out_thread, run, arg);
+}
+
+static int do_nothing(void *unused)
+{
+    (void)unused;
+    return 0;
+}
+
+TEST(a_thread_that_is_lost_is_replaced_as_soon_as_there_is_another)
+{
+    if (SM_TSAN) CHECK_SKIP("ThreadSanitizer aborts when a thread ends on the stack of a task");
+    const struct seam_options options = {.workers = 1, .quiet_incidents = true};
+    seam_runtime *runtime = NULL;
+    CHECK_OK(seam_runtime_new(&options, &runtime));
+    real_thread_start = sm_os.thread_start;
+    sm_os.thread_start = start_at_last;
+    sm_store_relaxed(&refusals_left, 3);
+    int result = 0;
+    CHECK_OK(seam_call(runtime, end_the_thread, NULL, &result, SEAM_FOREVER));
+    CHECK_EQ(result, -EPIPE);
+    CHECK_OK(seam_call(runtime, do_nothing, NULL, &result, SEAM_FOREVER));
+    CHECK_EQ(result, 0);
+    CHECK(sm_load_relaxed(&refusals_left) < 0);
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
+    seam_runtime_free(runtime);
+    sm_os.thread_start = real_thread_start;
+}
+
 /* ---- a contest for the role of a thread that ends ---- */
 
 /*

@@ -202,6 +202,21 @@ static void alarm_if_asleep(struct watch *watch, struct sighting *seen)
     if (!watch->is_alarmed) watch->is_alarmed = is_asleep(watch, seen);
 }
 
+/* Give a role away whose holder has ended and found nobody. */
+static void adopt_orphan(struct watch *watch, struct sm_worker *worker, int64_t now_ns)
+{
+    struct sighting *seen = &watch->seen[worker->index];
+    /* acquire: pairs with the release in leave_orphan() (sched/lost.c). It carries all that is
+     * owner-only. */
+    struct sm_thread *lost = sm_load_acquire(&worker->orphaned_by);
+    if (lost == NULL || now_ns < seen->retry_ns) return;
+    /* Before it is given: the next holder may end likewise. relaxed: if not, only we look again. */
+    sm_store_relaxed(&worker->orphaned_by, NULL);
+    if (sm_runtime_give_role(watch->runtime, worker, lost)) return;
+    sm_store_relaxed(&worker->orphaned_by, lost); /* relaxed: as above */
+    seen->retry_ns = now_ns + RETRY_AFTER_NS;
+}
+
 static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_ns)
 {
     struct sighting *seen = &watch->seen[worker->index];
@@ -211,6 +226,7 @@ static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_n
     if (holder == NULL || holder == SM_ROLE_CONTESTED
             || sm_load_relaxed(&holder->inside) != 0) { /* relaxed: sm_role_take() looks again */
         seen->holder = NULL;
+        if (holder == SM_ROLE_CONTESTED) adopt_orphan(watch, worker, now_ns);
         return;
     }
     /* relaxed: the tick moves or it does not; the mark is a hint; the clock is the thread's own for good. */
@@ -356,7 +372,7 @@ static void free_watch(struct watch *watch)
     sm_os.unmap(watch, watch_bytes(watch->runtime));
 }
 
-static int start(struct seam_runtime *runtime)
+int sm_monitor_start(struct seam_runtime *runtime)
 {
     struct sm_monitor *monitor = &runtime->monitor;
     int r = new_watch(runtime, &monitor->watch);
@@ -368,28 +384,10 @@ static int start(struct seam_runtime *runtime)
     return r;
 }
 
-void sm_monitor_provide(struct seam_runtime *runtime)
-{
-    struct sm_monitor *monitor = &runtime->monitor;
-    int64_t now_ns = sm_now_ns();
-    sm_lock(&runtime->lock);
-    /* relaxed: written under the lock. */
-    if (sm_load_relaxed(&monitor->is_missing) != 0 && now_ns >= monitor->retry_ns) {
-        bool is_missing = start(runtime) < 0;
-        monitor->retry_ns = now_ns + RETRY_AFTER_NS;
-        sm_store_relaxed(&monitor->is_missing, is_missing);
-    }
-    sm_unlock(&runtime->lock);
-}
-
 void sm_monitor_stop(struct seam_runtime *runtime)
 {
     struct sm_monitor *monitor = &runtime->monitor;
-    sm_lock(&runtime->lock);
-    sm_store_relaxed(&monitor->is_missing, 0); /* relaxed: under the lock */
-    bool has_thread = monitor->has_thread;
-    sm_unlock(&runtime->lock);
-    if (!has_thread) return;
+    if (!monitor->has_thread) return;
     /* release: pairs with the acquire in watch_until_the_end(). */
     sm_store_release(&monitor->signal, SM_SIGNAL_END);
     sm_os.futex_wake(&monitor->signal, 1);

@@ -97,6 +97,7 @@ static void serve(struct seam_runtime *runtime, struct sm_worker *worker)
 /* NOLINTNEXTLINE(readability-function-size): pthread_cleanup_push() nests three blocks */
 static void *thread_main(void *arg)
 {
+    (void)sm_thread_begin();
     struct start start = *(struct start *)arg;
     free(arg);
     struct seam_runtime *runtime = start.runtime;
@@ -108,6 +109,7 @@ static void *thread_main(void *arg)
     pthread_cleanup_push(sm_thread_lost, runtime);
     serve(runtime, start.worker);
     pthread_cleanup_pop(0);
+    sm_thread_end();
     return NULL;
 }
 
@@ -132,7 +134,7 @@ static int start_thread(struct seam_runtime *runtime, struct sm_worker *worker)
     sm_store_relaxed(tid, 0); /* relaxed: the thread writes it next, if there is one */
     *start = (struct start){.runtime = runtime, .worker = worker, .tid = tid};
     sm_clock_busy();
-    int r = sm_os.thread_start(&runtime->threads[slot], thread_main, start);
+    int r = sm_thread_start(&runtime->threads[slot], thread_main, start);
     if (r < 0) {
         sm_store_relaxed(tid, SM_TID_NONE); /* relaxed: under the lock */
         sm_clock_idle();
@@ -272,7 +274,7 @@ static int start_threads(struct seam_runtime *runtime)
         int r = start_thread(runtime, &runtime->workers[i]);
         if (r < 0) return r;
     }
-    return 0;
+    return runtime->monitor.is_wanted ? sm_monitor_start(runtime) : 0;
 }
 
 /* Who a stack overflow happened to; runs in the signal handler. */
@@ -292,7 +294,7 @@ static void set_options(
     runtime->monitor = (struct sm_monitor){
             /* On virtual time nothing is taken from anybody: a look at a real clock would not
              * repeat. */
-            .is_missing = !sm_clock_is_virtual()
+            .is_wanted = !sm_clock_is_virtual()
                     && (runtime->may_overtake || options->overtake == SEAM_OVERTAKE_OFF),
             .is_quiet = options->quiet_incidents,
             .period_ns = options->monitor_period_ns != 0 ? options->monitor_period_ns

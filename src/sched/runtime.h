@@ -47,18 +47,16 @@ struct sm_pool;
 
 struct sm_monitor {
     pthread_t thread;
+    bool is_wanted;
     bool is_quiet; /* no lines on stderr */
     int64_t period_ns;
     seam_incident_fn *on_incident;
     void *incident_arg;
     _Atomic(uint64_t) counts[SEAM_INCIDENT_NO_THREAD + 1]; /* incidents of each kind */
-    bool has_thread;                                       /* under the runtime's lock */
-    int64_t retry_ns;                                      /* likewise: not to be started before */
-    struct watch *watch;                                   /* its notes; see sched/monitor.c */
-    _Atomic(uint32_t) signal;                              /* futex */
-    _Atomic(uint32_t) sleeps;                              /* until a worker wakes up */
-    _Atomic(uint32_t)
-            is_missing; /* wanted, and not started yet; written under the runtime's lock */
+    bool has_thread;          /* under the runtime's lock once others know it */
+    struct watch *watch;      /* its notes; see sched/monitor.c */
+    _Atomic(uint32_t) signal; /* futex */
+    _Atomic(uint32_t) sleeps; /* until a worker wakes up */
 };
 
 /* What the workers are asked; see sched/inspect.h. */

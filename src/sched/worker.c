@@ -601,15 +601,6 @@ static void find_work(struct sm_worker *worker, struct sm_party *party)
     (void)sm_timer_fire_due(&worker->timers, now_ns);
 }
 
-/* A task is about to run: there must be somebody to see it stand still. */
-static inline void have_it_watched(struct sm_worker *worker)
-{
-    /* relaxed: who provides the monitor looks again under the lock. */
-    if (sm_unlikely(sm_load_relaxed(&worker->runtime->monitor.is_missing) != 0)) {
-        sm_monitor_provide(worker->runtime);
-    }
-}
-
 enum sm_worker_end sm_worker_run(struct sm_thread *thread, struct sm_party *party)
 {
     struct sm_worker *worker = sm_worker_of(thread);
@@ -623,7 +614,6 @@ enum sm_worker_end sm_worker_run(struct sm_thread *thread, struct sm_party *part
             if (!sm_worker_is_wanted_back(worker)) find_work(worker, party);
             continue;
         }
-        have_it_watched(worker);
         switch_to(thread, thread->native, task);
         if (thread->role == NULL) return SM_WORKER_LOST;
     }
@@ -643,7 +633,6 @@ bool sm_worker_run_some(struct sm_thread *thread, int64_t limit_ns)
         }
         if (worker->heir != NULL) return true;
         if (task == NULL) return false;
-        have_it_watched(worker);
         switch_to(thread, thread->native, task);
         if (thread->role == NULL || sm_now_ns() >= end_ns) return true;
     }
