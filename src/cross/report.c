@@ -29,7 +29,9 @@ void sm_report_begin(struct sm_report *report, seam_runtime *runtime, struct sea
     *report = (struct sm_report){.out = out, .runtime = runtime};
     if (out == NULL) return;
     report->began_ns = sm_now_ns();
-    report->finished = sm_runtime_finished_count(runtime);
+    struct seam_runtime_stats stats;
+    sm_runtime_stats_read(runtime, &stats);
+    report->tasks = stats.tasks_live;
     report->jobs = sm_pool_job_count(runtime->pool);
 }
 
@@ -159,8 +161,10 @@ void sm_report_end(struct sm_report *report)
 {
     struct seam_stop_report *out = report->out;
     if (out == NULL) return;
-    out->tasks_ended = sm_runtime_finished_count(report->runtime) - report->finished;
-    out->tasks_live = out->tasks_ended + out->tasks_left;
+    /* Not what has been counted as finished since: some may be among those that were left a moment
+     * ago. On the other hand a task that was being spawned may be left, and not have been counted. */
+    out->tasks_live = report->tasks > out->tasks_left ? report->tasks : out->tasks_left;
+    out->tasks_ended = out->tasks_live - out->tasks_left;
     uint64_t left = out->jobs_left + out->jobs_abandoned;
     out->jobs_ended = report->jobs > left ? report->jobs - left : 0;
 }

@@ -441,7 +441,8 @@ void sm_runtime_unref(struct seam_runtime *runtime)
     free(runtime);
 }
 
-uint64_t sm_runtime_finished_count(const struct seam_runtime *runtime)
+/* Exact once they have. */
+static uint64_t count_finished(const struct seam_runtime *runtime)
 {
     uint64_t finished = 0;
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
@@ -469,7 +470,7 @@ void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_sta
         stats.stacks_mapped += stacks.carved[i];
     }
     /* Finished first: then no more can have finished than were spawned. */
-    uint64_t finished = sm_runtime_finished_count(runtime);
+    uint64_t finished = count_finished(runtime);
     stats.tasks_spawned = sm_load_relaxed(&runtime->spawned_outside)
             + sm_scope_count_calls(sm_runtime_root(runtime));
     for (uint32_t i = 0; i < runtime->worker_count; i++) {

@@ -144,9 +144,6 @@ int sm_runtime_fd(struct seam_runtime *runtime);
 /* Drive a current-thread runtime for a while on behalf of a foreign loop; see seam_runtime_poll(). */
 int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread);
 
-/* Tasks that have finished so far. Exact once they have. */
-uint64_t sm_runtime_finished_count(const struct seam_runtime *runtime);
-
 void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_stats *out_stats);
 
 /* Choose a worker for a task from outside. */

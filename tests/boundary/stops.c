@@ -11,6 +11,7 @@
 
 #include "base/sanitizer.h"
 #include "boundary/flavours.h"
+#include "os/os.h"
 #include "time/clock.h"
 
 /* ---- who is left ---- */
@@ -341,6 +342,47 @@ ON_WORKERS(a_task_that_blocks_its_thread_is_found_there)
     CHECK_OK(seam_runtime_stop(caller.runtime, NULL, SEAM_FOREVER));
     end_call(&caller);
     seam_runtime_free(caller.runtime);
+    job_fini(&job);
+}
+
+static struct sm_os real;
+static _Thread_local bool is_stopper;
+static struct job *let_go_job;
+static struct seam_stop_report let_go_report;
+
+/* Once the task has been counted, it is let go; its worker answers for it when it has ended. */
+static int64_t let_go_once_counted(void)
+{
+    if (is_stopper && let_go_report.tasks_left == 1 && let_go_job != NULL) {
+        gate_open(&let_go_job->gate);
+        let_go_job = NULL;
+    }
+    return real.now_ns();
+}
+
+/* Goal: a task that ends while a report is made is in one figure only.
+ * Method: it ends after it has been counted, and before the report is complete. */
+TEST(a_task_that_ends_during_the_report_is_not_counted_twice)
+{
+    struct job job;
+    job_init(&job);
+    const struct seam_options options = {.workers = 1, .overtake = SEAM_OVERTAKE_OFF};
+    real = sm_os;
+    sm_os.now_ns = let_go_once_counted;
+    struct caller caller = {new_runtime(&options), block_at_the_gate, &job, 0};
+    begin_call(&caller);
+    gate_pass(&job.begun);
+    let_go_job = &job;
+    is_stopper = true;
+    CHECK_ERR(seam_runtime_stop(caller.runtime, &let_go_report, SEAM_NOW), EAGAIN);
+    CHECK(let_go_job == NULL);
+    CHECK_EQ(let_go_report.tasks_left, 1);
+    CHECK_EQ(let_go_report.tasks_ended, 0);
+    CHECK_EQ(let_go_report.tasks_live, 1);
+    CHECK_OK(seam_runtime_stop(caller.runtime, NULL, SEAM_FOREVER));
+    end_call(&caller);
+    seam_runtime_free(caller.runtime);
+    sm_os = real;
     job_fini(&job);
 }
 
