@@ -116,4 +116,5 @@ void sm_thread_lost(void *runtime_of_thread)
     if (has_role && !sm_runtime_give_role(runtime, worker, thread)) leave_orphan(worker, thread);
     sm_store_relaxed(&thread->inside, 0); /* relaxed: it holds no role */
     sm_clock_idle();
+    sm_thread_end();
 }
