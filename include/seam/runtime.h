@@ -16,6 +16,9 @@
  * fewer such than CPUs: to spin for another task is still no way to wait. Incidents are counted and
  * told to on_incident, and from 10 ms on there is a line on stderr, once a second at most.
  *
+ * The monitor's thread is started when the first task is about to run. Where the system refuses it,
+ * that is tried again every 5 ms, as tasks run, and nobody is overtaken until then.
+ *
  * The monitor sleeps while all workers do. While one is awake it looks at them every third period, and
  * after one where a thread seems to be blocked. A look costs what a timed sleep costs: with the default
  * period 1 to 2 % of one CPU, depending on the machine. Help comes after one to four periods; for
@@ -132,7 +135,7 @@ struct seam_runtime_stats {
  * Return: whatever @fn returned, or
  *   -EINVAL      an option is out of range; nothing was started
  *   -ENOMEM      no memory for the runtime; nothing was started
- *   -EAGAIN      the system refused another thread; nothing was started
+ *   -EAGAIN      the system refused a worker's thread; nothing was started
  *   -EMFILE, -ENFILE, -ENOSPC  no descriptor for the poller, or nothing more can be watched; nothing was
  *                started
  *   -ECANCELED   the caller was cancelled before @fn began; it did not run
@@ -175,8 +178,9 @@ SEAM_API int seam_runtime_new(const struct seam_options *options, seam_runtime *
  * scope is cancelled, so that tasks see -ECANCELED at their next wait; whoever runs is waited for;
  * what can be interrupted is, once options.grace_ns have passed; and when the deadline passes,
  * whoever is left is reported. Blocking jobs that run for callers outside @runtime, or that
- * seam_block_owned() abandoned, are waited for as options.grace_ns says, then reported, and left to
- * end by themselves; those in line are refused.
+ * seam_block_owned() abandoned, are waited for as options.grace_ns says; those that can be are then
+ * interrupted, and waited for as long again; then they are reported, and left to end by themselves.
+ * Those in line are refused.
  *
  * The stacks of tasks that wait are shown by their workers. One whose thread is blocked in a task may
  * not answer: it is asked for some 50 ms beyond the deadline, only where @out_report is given.
@@ -259,11 +263,18 @@ SEAM_API struct seam_scope *seam_runtime_root(seam_runtime *runtime);
  * @runtime: a current-thread runtime
  *
  * The descriptor is readable (POLLIN) whenever seam_runtime_poll() has something to do. It belongs
- * to the runtime: watch it, and do nothing else with it.
+ * to the runtime: watch it, and do nothing else with it. The first call prepares it, and it is then
+ * readable once, whatever there is to do; from then on this is always the same descriptor.
+ *
+ * Where tasks may be overtaken (option overtake), another thread may run what there is, to the end,
+ * while the loop sleeps: what the loop is to know of a task, that must tell it, by an eventfd for
+ * example.
  *
  * Return: the descriptor, or
  *   -EINVAL     @runtime has threads of its own
+ *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC  no descriptor for its timers; nothing has happened, call again
  *   -ESHUTDOWN  @runtime has been stopped
+ *   -EOWNERDEAD this is a forked child
  *
  * Context: any.  Never suspends.
  * Thread-safe: yes.

@@ -131,7 +131,8 @@ int seam_block(
     if (job_class == NULL) job_class = sm_pool_class(own->pool, SEAM_JOBS_USER);
     /* Its own tasks may still want to clean up. */
     bool is_welcome = job_class->runtime == own || sm_runtime_is_open(job_class->runtime);
-    int r = is_welcome ? block_there(job_class, fn, arg, out_result, deadline_ns) : -ESHUTDOWN;
+    int r = is_welcome ? block_there(job_class, fn, arg, out_result, deadline_ns)
+                       : sm_pool_turn_away(job_class);
     sm_leave();
     return r;
 }
@@ -183,7 +184,7 @@ static void refuse_owned_block(struct sm_job *job, int r)
 /* Submit; on error nothing has been taken. */
 static int submit_owned(struct sm_owned *owned, seam_job_class *job_class)
 {
-    if (!sm_runtime_is_open(job_class->runtime)) return -ESHUTDOWN;
+    if (!sm_runtime_is_open(job_class->runtime)) return sm_pool_turn_away(job_class);
     owned->job = (struct sm_job){
             .fn = owned->service.fn, .run = run_owned_block, .refuse = refuse_owned_block};
     return sm_pool_submit(job_class, &owned->job, false);

@@ -584,7 +584,7 @@ static int abandon_job(void *arg)
 /* Goal: a job that nobody waits for may outlive the runtime, whose memory it keeps, and is destroyed
  * when it ends. Method: the job ends when the runtime has been freed; sanitizers and the runner see
  * what is touched or left behind. */
-TEST(an_abandoned_job_may_outlive_its_runtime)
+TEST_ONCE(an_abandoned_job_may_outlive_its_runtime)
 {
     const struct seam_options options = {.workers = 1, .grace_ns = SEAM_MILLISECOND};
     CHECK_OK(seam_runtime_new(&options, &runtime));

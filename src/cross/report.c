@@ -36,8 +36,8 @@ void sm_report_begin(struct sm_report *report, seam_runtime *runtime, struct sea
 /* How long ago the task began, at least. */
 static int64_t age_of(const struct sm_report *report, const struct sm_task *task)
 {
-    int64_t now_ns = sm_now_ns();
     uint32_t began = sm_load_relaxed(&task->began); /* relaxed: for this report only */
+    int64_t now_ns = sm_now_ns();                   /* after it, else it might lie in the future */
     /* In 32 bits, as it was counted: it wraps after 52 days. */
     uint32_t steps = (uint32_t)(now_ns >> SM_TASK_BEGAN_SHIFT) - began;
     int64_t age_ns = began != 0 ? (int64_t)steps << SM_TASK_BEGAN_SHIFT : 0;

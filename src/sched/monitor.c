@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "sched/incident.h"
@@ -17,10 +18,11 @@ enum {
 };
 
 /* How to learn whether a thread sleeps. Kept open: opened for each look, it would now and then take
- * the last descriptor of a program that has one left, and there would be none where it has none. */
+ * the last descriptor of a program that has one left, and there would be none where it has none. The
+ * monitor has at least one, from its beginning on, if there was one to be had. */
 struct lookout {
-    int tid; /* of whom; 0: nobody */
-    int state_fd;
+    int tid;      /* of whom; 0: nobody */
+    int state_fd; /* -1: none */
 };
 
 /* What the monitor saw of a role's holder that was outside, and has not switched since. */
@@ -72,36 +74,49 @@ static void unwatch(struct lookout *lookout)
     *lookout = (struct lookout){.state_fd = -1};
 }
 
-static void watch_thread(struct lookout *lookout, int tid)
+/* So that there is a descriptor where none is left: lookout's own, or that of any other. */
+static void give_one_up(struct watch *watch, struct lookout *lookout)
+{
+    for (uint32_t i = 0; lookout->state_fd < 0 && i < watch->runtime->worker_count; i++) {
+        lookout = &watch->seen[i].lookout;
+    }
+    unwatch(lookout);
+}
+
+static void watch_thread(struct watch *watch, struct lookout *lookout, int tid)
 {
     if (lookout->tid == tid) return;
-    /* The new one first: the descriptor that another waits for is not to be seen free in between.
-     * Where there is none, the old one's has to do. */
+    /* The new one first: the descriptor that another waits for is not to be seen free in between. */
     int fd = sm_os_thread_state_open(tid);
+    if (fd < 0) {
+        give_one_up(watch, lookout);
+        fd = sm_os_thread_state_open(tid);
+    }
+    if (fd < 0) return;
     unwatch(lookout);
-    if (fd < 0) fd = sm_os_thread_state_open(tid);
-    if (fd >= 0) *lookout = (struct lookout){.tid = tid, .state_fd = fd};
+    *lookout = (struct lookout){.tid = tid, .state_fd = fd};
 }
 
 /* Does the holder sleep? False also if the system does not say. */
-static bool is_asleep(struct sighting *seen)
+static bool is_asleep(struct watch *watch, struct sighting *seen)
 {
+    struct lookout *lookout = &seen->lookout;
     /* relaxed: the id is the thread's own for good, or that of one that has ended, of which nothing
      * can be read. */
-    watch_thread(&seen->lookout, sm_load_relaxed(&seen->holder->tid));
-    if (seen->lookout.tid == 0) return false;
-    int r = sm_os_thread_state_is_runnable(seen->lookout.state_fd);
-    if (r < 0) unwatch(&seen->lookout);
+    watch_thread(watch, lookout, sm_load_relaxed(&seen->holder->tid));
+    if (lookout->tid == 0) return false;
+    int r = sm_os_thread_state_is_runnable(lookout->state_fd);
+    if (r < 0) lookout->tid = 0; /* it has ended; its descriptor is kept for the next */
     return r == 0;
 }
 
 /* Compare with the last look. The holder has been outside, without a switch, since then. */
-static enum verdict judge(struct sighting *seen, int64_t cpu_ns)
+static enum verdict judge(struct watch *watch, struct sighting *seen, int64_t cpu_ns)
 {
     int64_t used_ns = cpu_ns - seen->cpu_ns;
     seen->cpu_ns = cpu_ns;
     /* Asked last: it costs as much as all the rest. */
-    if (used_ns < CPU_SLACK_NS && is_asleep(seen)) return BLOCKED;
+    if (used_ns < CPU_SLACK_NS && is_asleep(watch, seen)) return BLOCKED;
     return cpu_ns - seen->first_cpu_ns >= BUSY_NS ? BUSY : FINE;
 }
 
@@ -184,7 +199,7 @@ static bool may_act(
  * not one to be seen again only when it suits. */
 static void alarm_if_asleep(struct watch *watch, struct sighting *seen)
 {
-    if (!watch->is_alarmed) watch->is_alarmed = is_asleep(seen);
+    if (!watch->is_alarmed) watch->is_alarmed = is_asleep(watch, seen);
 }
 
 /* Give a role away whose holder has ended and found nobody. */
@@ -238,7 +253,7 @@ static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_n
     if (sm_ring_count(&worker->ring) > 0 && watch->runtime->steal != SEAM_STEAL_NONE) {
         (void)sm_runtime_wake_idle(watch->runtime);
     }
-    enum verdict verdict = is_marked ? DECLARED : judge(seen, cpu_ns);
+    enum verdict verdict = is_marked ? DECLARED : judge(watch, seen, cpu_ns);
     if (verdict == FINE) alarm_if_asleep(watch, seen);
     if (may_act(watch, seen, verdict, now_ns)) act(watch, worker, seen, verdict);
 }
@@ -336,8 +351,11 @@ static int new_watch(struct seam_runtime *runtime, struct watch **out_watch)
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
         watch->seen[i].lookout.state_fd = -1;
     }
+    /* Nobody's yet: the first to be given up, where there is none left for the first lookout. */
+    watch->seen[0].lookout.state_fd = eventfd(0, EFD_CLOEXEC);
     int r = sm_incidents_init(&watch->incidents, runtime);
     if (r < 0) {
+        unwatch(&watch->seen[0].lookout);
         sm_os.unmap(watch, watch_bytes(runtime));
         return r;
     }
@@ -354,7 +372,7 @@ static void free_watch(struct watch *watch)
     sm_os.unmap(watch, watch_bytes(watch->runtime));
 }
 
-int sm_monitor_start(struct seam_runtime *runtime)
+static int start(struct seam_runtime *runtime)
 {
     struct sm_monitor *monitor = &runtime->monitor;
     int r = new_watch(runtime, &monitor->watch);
@@ -366,10 +384,28 @@ int sm_monitor_start(struct seam_runtime *runtime)
     return r;
 }
 
+void sm_monitor_provide(struct seam_runtime *runtime)
+{
+    struct sm_monitor *monitor = &runtime->monitor;
+    int64_t now_ns = sm_now_ns();
+    sm_lock(&runtime->lock);
+    /* relaxed: written under the lock. */
+    if (sm_load_relaxed(&monitor->is_missing) != 0 && now_ns >= monitor->retry_ns) {
+        bool is_missing = start(runtime) < 0;
+        monitor->retry_ns = now_ns + RETRY_AFTER_NS;
+        sm_store_relaxed(&monitor->is_missing, is_missing);
+    }
+    sm_unlock(&runtime->lock);
+}
+
 void sm_monitor_stop(struct seam_runtime *runtime)
 {
     struct sm_monitor *monitor = &runtime->monitor;
-    if (!monitor->has_thread) return;
+    sm_lock(&runtime->lock);
+    sm_store_relaxed(&monitor->is_missing, 0); /* relaxed: under the lock */
+    bool has_thread = monitor->has_thread;
+    sm_unlock(&runtime->lock);
+    if (!has_thread) return;
     /* release: pairs with the acquire in watch_until_the_end(). */
     sm_store_release(&monitor->signal, SM_SIGNAL_END);
     sm_os.futex_wake(&monitor->signal, 1);

@@ -33,6 +33,10 @@
  * were overtaken and have woken up since: these end at their next call of ours, and until then no
  * busy thread is overtaken. The threads are at most workers + SM_SPARES_MAX.
  *
+ * Its thread is started when the first task is about to run: a runtime that runs none has no use for
+ * it. So there is nobody to be told where the system refuses it; it is tried again, and nobody is
+ * overtaken until then.
+ *
  * It sleeps without a period while all workers sleep, unless an incident is about to be shown. While
  * nobody is suspected it looks every third period only: a look costs a timed sleep, which is some
  * microseconds of the kernel's. Whoever is seen asleep outside, with work waiting, is looked at again
@@ -40,10 +44,15 @@
  */
 #pragma once
 
+#include "base/atomic.h"
+
 struct seam_runtime;
 
-/* Start the monitor's thread. -EAGAIN if the system refuses one, -ENOMEM. */
-int sm_monitor_start(struct seam_runtime *runtime);
+/* Start the monitor's thread, which is missing until a task is about to run. Where the system refuses
+ * it, do so again at the first call after 5 ms. Whoever runs tasks, not on a task's stack. */
+SM_COLD void sm_monitor_provide(struct seam_runtime *runtime);
+
+/* End it, for good. */
 void sm_monitor_stop(struct seam_runtime *runtime);
 
 /* A worker has woken up, or somebody has taken a free role. Any thread; a load, and a system call

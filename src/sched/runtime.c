@@ -113,6 +113,12 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
+/* Does a slot belong to a thread that is to be joined? Under the lock, or where none is lost. */
+static bool is_slot_used(const struct seam_runtime *runtime, uint32_t slot)
+{
+    return sm_load_relaxed(&runtime->tids[slot]) != SM_TID_NONE; /* relaxed: under the lock */
+}
+
 /* Under the lock, or before the runtime is known. The role is the caller's to give. */
 static int start_thread(struct seam_runtime *runtime, struct sm_worker *worker)
 {
@@ -120,16 +126,23 @@ static int start_thread(struct seam_runtime *runtime, struct sm_worker *worker)
     struct start *start = malloc(sizeof *start);
     if (start == NULL) return -ENOMEM;
 
-    *start = (struct start){
-            .runtime = runtime, .worker = worker, .tid = &runtime->tids[runtime->thread_count]};
+    uint32_t slot = 0;
+    while (slot < runtime->thread_slots && is_slot_used(runtime, slot)) {
+        slot++;
+    }
+    _Atomic(int) *tid = &runtime->tids[slot];
+    sm_store_relaxed(tid, 0); /* relaxed: the thread writes it next, if there is one */
+    *start = (struct start){.runtime = runtime, .worker = worker, .tid = tid};
     sm_clock_busy();
-    int r = sm_thread_start(&runtime->threads[runtime->thread_count], thread_main, start);
+    int r = sm_thread_start(&runtime->threads[slot], thread_main, start);
     if (r < 0) {
+        sm_store_relaxed(tid, SM_TID_NONE); /* relaxed: under the lock */
         sm_clock_idle();
         free(start);
         return r;
     }
     runtime->thread_count++;
+    if (slot == runtime->thread_slots) runtime->thread_slots++;
     return 0;
 }
 
@@ -196,14 +209,13 @@ void sm_runtime_forget_this_thread(struct seam_runtime *runtime)
 {
     sm_lock(&runtime->lock);
     uint32_t i = 0;
-    while (!pthread_equal(runtime->threads[i], pthread_self())) {
+    while (!is_slot_used(runtime, i) || !pthread_equal(runtime->threads[i], pthread_self())) {
         i++;
-        sm_assert(i < runtime->thread_count);
+        sm_assert(i < runtime->thread_slots);
     }
+    /* The others stay where they are: one that has not run yet knows where to write its id. */
+    sm_store_relaxed(&runtime->tids[i], SM_TID_NONE); /* relaxed: under the lock */
     runtime->thread_count--;
-    runtime->threads[i] = runtime->threads[runtime->thread_count];
-    /* relaxed: for reports. */
-    sm_store_relaxed(&runtime->tids[i], sm_load_relaxed(&runtime->tids[runtime->thread_count]));
     sm_unlock(&runtime->lock);
     (void)pthread_detach(pthread_self());
 }
@@ -262,7 +274,7 @@ static int start_threads(struct seam_runtime *runtime)
         int r = start_thread(runtime, &runtime->workers[i]);
         if (r < 0) return r;
     }
-    return runtime->monitor.is_wanted ? sm_monitor_start(runtime) : 0;
+    return 0;
 }
 
 /* Who a stack overflow happened to; runs in the signal handler. */
@@ -282,7 +294,7 @@ static void set_options(
     runtime->monitor = (struct sm_monitor){
             /* On virtual time nothing is taken from anybody: a look at a real clock would not
              * repeat. */
-            .is_wanted = !sm_clock_is_virtual()
+            .is_missing = !sm_clock_is_virtual()
                     && (runtime->may_overtake || options->overtake == SEAM_OVERTAKE_OFF),
             .is_quiet = options->quiet_incidents,
             .period_ns = options->monitor_period_ns != 0 ? options->monitor_period_ns
@@ -383,8 +395,8 @@ void sm_runtime_end(struct seam_runtime *runtime)
         signal_spare(sm_container_of(link, struct sm_thread, link), SM_SIGNAL_END);
     }
     sm_unlock(&runtime->lock);
-    for (uint32_t i = 0; i < runtime->thread_count; i++) {
-        (void)pthread_join(runtime->threads[i], NULL);
+    for (uint32_t i = 0; i < runtime->thread_slots; i++) {
+        if (is_slot_used(runtime, i)) (void)pthread_join(runtime->threads[i], NULL);
     }
     wait_for_drivers(runtime);
     /* A caller that polls may still be in the first worker's loop. From here on nobody gets the role. We may hold another: a task
@@ -397,6 +409,7 @@ void sm_runtime_end(struct seam_runtime *runtime)
     thread->role = role;
     sm_lock(&runtime->lock);
     runtime->thread_count = 0;
+    runtime->thread_slots = 0;
     sm_unlock(&runtime->lock);
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
         sm_worker_fini(&runtime->workers[i]);
@@ -670,6 +683,16 @@ bool sm_runner_drive(struct sm_thread *thread, struct seam_runtime *runtime)
     if (thread->role != NULL) end_driving(runtime, thread);
     if (!is_done && sm_thread_has_bound(thread)) sm_bound_ask(worker);
     return is_done;
+}
+
+int sm_runtime_fd(struct seam_runtime *runtime)
+{
+    struct sm_poller *poller = &runtime->workers[0].poller;
+    sm_lock(&runtime->lock);
+    /* relaxed: who ends the runtime takes the lock after writing this and before its poller goes. */
+    int r = sm_load_relaxed(&runtime->ending) == 0 ? sm_poller_embed(poller) : -ESHUTDOWN;
+    sm_unlock(&runtime->lock);
+    return r < 0 ? r : poller->epoll_fd;
 }
 
 int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread)

@@ -37,6 +37,8 @@ enum sm_runtime_state { SM_RUNTIME_OPEN, SM_RUNTIME_STOPPING, SM_RUNTIME_STOPPED
 /* What sm_thread.signal says to a spare. */
 enum { SM_SIGNAL_NONE, SM_SIGNAL_ROLE, SM_SIGNAL_END };
 
+enum { SM_TID_NONE = -1 };
+
 struct sm_pool;
 
 #define SM_PERIOD_DEFAULT_NS ((int64_t)250 * 1000)
@@ -45,16 +47,18 @@ struct sm_pool;
 
 struct sm_monitor {
     pthread_t thread;
-    bool is_wanted;
     bool is_quiet; /* no lines on stderr */
     int64_t period_ns;
     seam_incident_fn *on_incident;
     void *incident_arg;
     _Atomic(uint64_t) counts[SEAM_INCIDENT_NO_THREAD + 1]; /* incidents of each kind */
-    bool has_thread;          /* under the runtime's lock once others know it */
-    struct watch *watch;      /* its notes; see sched/monitor.c */
-    _Atomic(uint32_t) signal; /* futex */
-    _Atomic(uint32_t) sleeps; /* until a worker wakes up */
+    bool has_thread;                                       /* under the runtime's lock */
+    int64_t retry_ns;                                      /* likewise: not to be started before */
+    struct watch *watch;                                   /* its notes; see sched/monitor.c */
+    _Atomic(uint32_t) signal;                              /* futex */
+    _Atomic(uint32_t) sleeps;                              /* until a worker wakes up */
+    _Atomic(uint32_t)
+            is_missing; /* wanted, and not started yet; written under the runtime's lock */
 };
 
 /* What the workers are asked; see sched/inspect.h. */
@@ -89,8 +93,10 @@ struct seam_runtime {
     struct sm_list spares;  /* struct sm_thread.link */
     struct sm_list drivers; /* struct sm_thread.driving */
     uint32_t thread_count;
+    uint32_t thread_slots; /* of the next two: those that are in use, or have been */
     pthread_t *threads;
-    _Atomic(int) *tids; /* of the same threads; 0 until it runs */
+    _Atomic(int)
+            *tids; /* of the same threads, written by each; 0 until it runs; SM_TID_NONE: free */
     struct sm_monitor monitor;
     struct sm_inspection inspection;
     struct sm_pool *pool; /* cross/pool.h; ends when the runtime stops, goes with it */
@@ -133,6 +139,9 @@ void sm_runtime_stop_driving(struct seam_runtime *runtime, struct sm_thread *thr
 
 /* Give the role to worker->heir. The holder. */
 SM_COLD void sm_runtime_pass_on(struct seam_runtime *runtime, struct sm_thread *thread);
+
+/* The descriptor that a foreign loop watches. -ESHUTDOWN, and the errors of sm_poller_init(). */
+int sm_runtime_fd(struct seam_runtime *runtime);
 
 /* Drive a current-thread runtime for a while on behalf of a foreign loop; see seam_runtime_poll(). */
 int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread);

@@ -78,7 +78,7 @@ TEST(a_runtime_for_which_there_are_no_descriptors_leaves_nothing_behind)
             r = seam_runtime_new(options[i], &runtime);
         }
         CHECK_OK(r);
-        CHECK_EQ(fds_allowed - 1, i == 0 ? 6 : 3);
+        CHECK_EQ(fds_allowed - 1, i == 0 ? 6 : 2);
         use_and_free(runtime);
     }
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
@@ -112,7 +112,7 @@ TEST(a_runtime_for_which_there_are_no_threads_leaves_nothing_behind)
         r = seam_runtime_new(&three_workers, &runtime);
     }
     CHECK_OK(r);
-    CHECK_EQ(allowed - 1, 4); /* and the monitor */
+    CHECK_EQ(allowed - 1, 3); /* the monitor comes with the first task */
     use_and_free(runtime);
 
     /* The caller is one of them. */
@@ -122,7 +122,7 @@ TEST(a_runtime_for_which_there_are_no_threads_leaves_nothing_behind)
         r = seam_run(&three_workers, nothing, NULL);
     }
     CHECK_EQ(r, 3);
-    CHECK_EQ(allowed - 1, 3);
+    CHECK_EQ(allowed - 1, 2);
     sm_store_relaxed(&threads_allowed, 0);
     CHECK_EQ(seam_run(&no_threads, nothing, NULL), 3);
     sm_os = real;
@@ -143,10 +143,45 @@ TEST(a_runtime_for_which_there_is_no_memory_leaves_nothing_behind)
             r = seam_runtime_new(options[i], &runtime);
         }
         CHECK_OK(r);
-        CHECK_EQ(allowed - 1, i == 0 ? 3 : 1); /* workers, and two for what the monitor notes */
+        CHECK_EQ(allowed - 1, 1);
         sm_store_relaxed(&maps_allowed, 1000);
         use_and_free(runtime);
     }
+    sm_os = real;
+}
+
+static int wait_for_the_monitor(void *arg)
+{
+    seam_runtime *runtime = arg;
+    struct seam_runtime_stats stats = {};
+    while (sm_load_relaxed(&threads_allowed) > -1) { /* it has been refused once */
+        CHECK_OK(seam_yield());
+    }
+    seam_runtime_stats_read(runtime, &stats);
+    CHECK_EQ(stats.threads, 1);
+    sm_store_relaxed(&threads_allowed, 1);
+    while (stats.threads == 1) {
+        CHECK_OK(seam_yield());
+        seam_runtime_stats_read(runtime, &stats);
+    }
+    CHECK_EQ(stats.threads, 2);
+    return 0;
+}
+
+TEST(a_monitor_comes_with_the_first_task_or_once_the_system_has_a_thread_for_it)
+{
+    real = sm_os;
+    sm_os.thread_start = start_a_few;
+    sm_store_relaxed(&threads_allowed, 1);
+    seam_runtime *runtime = NULL;
+    CHECK_OK(seam_runtime_new(&(struct seam_options){.workers = 1}, &runtime));
+    CHECK_EQ(sm_load_relaxed(&threads_allowed), 0);
+    CHECK_OK(seam_call(runtime, wait_for_the_monitor, runtime, NULL, SEAM_FOREVER));
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
+    struct seam_runtime_stats stats;
+    seam_runtime_stats_read(runtime, &stats);
+    CHECK_EQ(stats.threads, 0);
+    seam_runtime_free(runtime);
     sm_os = real;
 }
 

@@ -83,7 +83,7 @@ static int wait_beside_each_other(void *arg)
 }
 
 /* Row k. With Tokio the program hangs, and nobody says why. */
-TEST(a_mutex_that_is_held_across_a_wait_is_reported_once_with_both_places)
+TEST_ONCE(a_mutex_that_is_held_across_a_wait_is_reported_once_with_both_places)
 {
     if (!SM_LOCK_CHECK) CHECK_SKIP("built without SEAM_LOCK_CHECK");
     char text[16384];
@@ -116,7 +116,7 @@ static int yield_with_a_read_lock(void *arg)
     return 0;
 }
 
-TEST(a_read_lock_that_is_held_across_a_yield_is_reported)
+TEST_ONCE(a_read_lock_that_is_held_across_a_yield_is_reported)
 {
     if (!SM_LOCK_CHECK) CHECK_SKIP("built without SEAM_LOCK_CHECK");
     char text[16384];
