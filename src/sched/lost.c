@@ -76,15 +76,22 @@ static void prepare_burial(struct sm_task *task)
 }
 
 /* The system has no thread to take our place. The role stays in nobody's hands until the monitor has
- * found one. */
+ * found one: there may be one as soon as we have gone. Where nobody watches we go on trying. */
 static void leave_orphan(struct sm_worker *worker, struct sm_thread *thread)
 {
-    if (!worker->runtime->monitor.is_wanted) {
-        sm_panic("a thread in place of one that was ended", __FILE__, __LINE__);
+    struct seam_runtime *runtime = worker->runtime;
+    sm_lock(&runtime->lock);
+    bool is_watched = runtime->monitor.has_thread;
+    sm_unlock(&runtime->lock);
+    if (is_watched) {
+        /* release: pairs with the acquire in adopt_orphan() (sched/monitor.c). It carries all that is
+         * owner-only. */
+        sm_store_release(&worker->orphaned_by, thread);
+        return;
     }
-    /* release: pairs with the acquire in adopt_orphan() (sched/monitor.c). It carries all that is
-     * owner-only. */
-    sm_store_release(&worker->orphaned_by, thread);
+    while (!sm_runtime_give_role(runtime, worker, thread)) {
+        sm_os_nap();
+    }
 }
 
 void sm_thread_lost(void *runtime_of_thread)

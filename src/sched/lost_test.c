@@ -171,13 +171,12 @@ TEST(threads_are_known_by_their_ids_though_one_was_lost_before_another_ran)
 
 /* ---- no thread to be had ---- */
 
-static int (*real_thread_start)(pthread_t *out_thread, void *(*run)(void *), void *arg);
 static _Atomic(int) refusals_left;
 
 static int start_at_last(pthread_t *out_thread, void *(*run)(void *), void *arg)
 {
     if (sm_sub_relaxed(&refusals_left, 1) > 0) return -EAGAIN;
-    return real_thread_start(out_thread, run, arg);
+    return real.thread_start(out_thread, run, arg);
 }
 
 static int do_nothing(void *unused)
@@ -192,7 +191,7 @@ TEST(a_thread_that_is_lost_is_replaced_as_soon_as_there_is_another)
     const struct seam_options options = {.workers = 1, .quiet_incidents = true};
     seam_runtime *runtime = NULL;
     CHECK_OK(seam_runtime_new(&options, &runtime));
-    real_thread_start = sm_os.thread_start;
+    real = sm_os;
     sm_os.thread_start = start_at_last;
     sm_store_relaxed(&refusals_left, 3);
     int result = 0;
@@ -203,7 +202,7 @@ TEST(a_thread_that_is_lost_is_replaced_as_soon_as_there_is_another)
     CHECK(sm_load_relaxed(&refusals_left) < 0);
     CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
-    sm_os.thread_start = real_thread_start;
+    sm_os = real;
 }
 
 /* ---- a contest for the role of a thread that ends ---- */

@@ -11,13 +11,13 @@ FAULTS = Path(__file__).resolve().parent
 
 # They make no system call, or none that fails in a correct program; or, as dprintf(), only tell.
 WITHOUT = """
-abort backtrace backtrace_symbols_fd clock_gettime dlsym dprintf fprintf free getpid htons inet_pton
-bcmp memcmp memcpy memmove memset munmap prctl pthread_detach pthread_equal pthread_getcpuclockid pthread_join
-pthread_mutex_lock pthread_mutex_unlock pthread_once pthread_self pthread_setcancelstate pthread_sigmask
-raise sched_yield sigaction sigaddset sigdelset sigemptyset sigfillset sigismember sigpending sigtimedwait
-snprintf stderr strchr strcspn strlen strncmp strnlen strrchr strtol strtoull sysconf timerfd_settime
+abort backtrace backtrace_symbols_fd bcmp clock_gettime dlsym dprintf fprintf free getpid htons
+inet_pton ioctl memchr memcmp memcpy memmove memset munmap prctl pthread_detach pthread_equal
+pthread_getcpuclockid pthread_join pthread_mutex_lock pthread_mutex_unlock pthread_once
+pthread_self pthread_setcancelstate pthread_sigmask raise sched_yield sigaction sigaddset
+sigdelset sigemptyset sigfillset sigismember sigpending sigtimedwait snprintf stderr strchr
+strcspn strlen strncmp strnlen strrchr strtol strtoull sysconf tcgetattr timerfd_settime
 vsnprintf
-ioctl tcgetattr
 """.split()
 
 

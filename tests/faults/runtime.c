@@ -190,10 +190,10 @@ TEST(the_default_runtime_is_there_after_each_failure)
 
 static int drive_by_polling(seam_runtime *runtime, const int *left)
 {
-    int fd = 0;
-    while ((fd = (int)MAY(seam_runtime_fd(runtime), EMFILE, ENFILE, ENOMEM, ENOSPC)) < 0) {
+    struct pollfd ready = {.fd = -1, .events = POLLIN};
+    while (ready.fd < 0) {
+        ready.fd = (int)MAY(seam_runtime_fd(runtime), ENOMEM, EMFILE, ENFILE, ENOSPC);
     }
-    struct pollfd ready = {.fd = fd, .events = POLLIN};
     while (*left > 0) {
         CHECK_EQ(poll(&ready, 1, -1), 1);
         CHECK_OK(seam_runtime_poll(runtime));
