@@ -8,17 +8,17 @@
  *     in the code                         here
  *     sm_store_relaxed()                  STORE(thread, word, value, RELAXED)
  *     sm_store_release()                  STORE(thread, word, value, RELEASE)
- *     sm_store_seq_cst()                  STORE(...), then DRAINED(thread)
+ *     sm_store_seq_cst()                  STORE_SEQ_CST(thread, word, value)
  *     sm_exchange_..(), sm_cas_..()       atomic { DRAINED(thread); memory[word] = ... }
  *     sm_load_..()                        LOAD(thread, word)
  *     membarrier                          DRAINED() for each other thread, one after the other
  *
- * A store waits in its thread's buffer for as long as it likes, seen by that thread only. A release is
- * the first of its buffer when it leaves; a relaxed one may pass others, but none to the same word.
- * So every store may be passed by later loads (x86), and a relaxed one by later stores (aarch64). Loads
- * are made in program order: where an acquire keeps them there, a BREAK swaps them by hand. An exchange
- * or CAS is ordered against everything, as on x86; where the code's is not, or where it relies on
- * seq_cst, a BREAK swaps what the weaker one would let pass.
+ * A store waits in its thread's buffer for as long as it likes, seen by that thread only. A release
+ * is the first of its buffer when it leaves; a relaxed one may pass others, but none to the same
+ * word. So every store may be passed by later loads (x86), and a relaxed one by later stores
+ * (aarch64). Loads are made in program order: where an acquire keeps them there, a BREAK swaps them
+ * by hand. An exchange or CAS is ordered against everything, as on x86; where the code's is not, or
+ * where it relies on seq_cst, a BREAK swaps what the weaker one would let pass.
  *
  * What is under a lock, or only compared with shadows by assertions, is a plain variable.
  */
@@ -49,6 +49,9 @@ inline STORE(t, w, v, o) {
         stores[t].count++
     }
 }
+
+/* A store that is in memory before its thread goes on, so that it need not be seen in the buffer. */
+#define STORE_SEQ_CST(t, w, v) atomic { DRAINED(t); memory[w] = v }
 
 /* The first store leaves the buffer of t; or the second, if it may pass the first. */
 inline leave_first(t) {

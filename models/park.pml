@@ -1,6 +1,7 @@
 /*
- * park.pml - a worker goes to sleep while others bring it work: the inbox, what it is asked to look at
- * again, a timer, the end. And the end of the runtime while somebody is still about to wake a worker.
+ * park.pml - a worker goes to sleep while others bring it work: the inbox, what it is asked to look
+ * at again, a timer, the end. And the end of the runtime while somebody is still about to wake a
+ * worker.
  *
  *     model            code
  *     worker()         sm_worker_run(): next_task(), find_work()              sched/worker.c
@@ -8,18 +9,19 @@
  *     wake             sm_worker_wake(), sm_poller_wake()
  *     sender()         sm_worker_send(), to any worker: a spawn, a call, the wake of a parked task
  *     asker()          wait_for_role(), or who else comes to be at hand; sm_bound_ask()  sched/bound.c
- *     timer()          add_timer() of sync/scope.c, wait_as_thread(): sm_timer_add(), sm_runner_timer_added()
+ *     timer()          add_timer() of sync/scope.c, wait_as_thread(): sm_timer_add(),
+ *                      sm_runner_timer_added()
  *     stopper()        sm_runtime_end(), sm_worker_fini()
  *
  * Proved: whatever is brought is run, so that all come to their end (a sleep that nobody ends is an
  * invalid end state); it is run once; and nobody touches a worker that is gone.
  *
  * Left out: the idle bits and who is chosen by them: any worker may be, here. Stealing: search.pml.
- * A worker's own tasks and timers, which it sees itself before it sleeps. A driver's party, which is looked
- * at between inbox and wanted: drive.pml. Spinning before the sleep: it only looks. That the poller wakes
- * for descriptors, or for no reason: one more turn of the loop.
+ * A worker's own tasks and timers, which it sees itself before it sleeps. A driver's party, which
+ * is looked at between inbox and wanted: drive.pml. Spinning before the sleep: it only looks. That
+ * the poller wakes for descriptors, or for no reason: one more turn of the loop.
  */
-#define WORKERS 1
+#define WORKERS 1 /* with 2 it holds, too, in 7 million states */
 /* Who stores: the workers, and these. */
 #define ASKER   WORKERS
 #define TIMER   (WORKERS + 1)
@@ -87,9 +89,10 @@ inline sleep_in_poller() {
 #ifdef BREAK_sleep_looks_first
     look_for_work();
 #endif
+#ifdef BREAK_sleep_store
     STORE(self, SLEEPS(self), 1, RELEASE);
-#ifndef BREAK_sleep_store /* sm_store_release() */
-    DRAINED(self);
+#else
+    STORE_SEQ_CST(self, SLEEPS(self), 1)
 #endif
 #ifndef BREAK_sleep_looks_first
     look_for_work();
@@ -170,9 +173,10 @@ sent:
 proctype stopper(byte self) {
     byte w;
     done == ALL_TASKS && guests == 0; /* nobody is left: call.pml */
+#ifdef BREAK_end_store
     STORE(self, ENDING, 1, RELEASE);
-#ifndef BREAK_end_store
-    DRAINED(self);
+#else
+    STORE_SEQ_CST(self, ENDING, 1)
 #endif
     for (w : 0 .. WORKERS - 1) { wake(w) }
     left_running == 0; /* joined */
@@ -182,9 +186,10 @@ proctype stopper(byte self) {
 
 proctype asker(byte self) {
     is_at_hand = true;
+#ifdef BREAK_ask_store
     STORE(self, WANTED, 1, RELEASE);
-#ifndef BREAK_ask_store
-    DRAINED(self);
+#else
+    STORE_SEQ_CST(self, WANTED, 1)
 #endif
     wake(0);
     left_running--

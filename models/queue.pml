@@ -8,14 +8,16 @@
  *     pop()                   sm_ring_pop()                                  sched/queue.h
  *     steal()                 sm_ring_steal(), called by steal()             sched/queue.c
  *
- * Proved: every task runs exactly once, with one owner and two thieves of whom one may also steal from
- * the other; rings of two slots, which are overwritten, while head and tail wrap around; more tasks than
- * slots. What is carried along: a slot found written by its reader. The task's header was written before.
+ * Proved: every task runs exactly once, with one owner and two thieves of whom one may also steal
+ * from the other; rings of two slots, which are overwritten, while head and tail wrap around; more
+ * tasks than slots. What is carried along: a slot found written by its reader. The task's header
+ * was written before.
  *
  * Left out: the fifo, the backlog's links, and what else is the holder's alone: role.pml shows that
- * there is one holder at a time, and what the one before has written is carried to the next. The weak CAS
- * that fails for no reason: it looks again, as after a real failure. That head comes around to the same number while a thief
- * looks on: that takes 2^32 tasks. The throttle and the waking of thieves: see search.pml.
+ * there is one holder at a time, and what the one before has written is carried to the next. The
+ * weak CAS that fails for no reason: it looks again, as after a real failure. That head comes
+ * around to the same number while a thief looks on: that takes 2^32 tasks. The throttle and the
+ * waking of thieves: see search.pml.
  */
 #define THREADS 3
 #define SLOTS   2

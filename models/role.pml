@@ -1,6 +1,6 @@
 /*
- * role.pml - a role is taken from a thread that is outside, and the thread comes back; or its holder
- * passes it on.
+ * role.pml - a role is taken from a thread that is outside, and the thread comes back; or its
+ * holder passes it on.
  *
  *     model                 code
  *     thread()              serve(), and the worker's loop it is in: wait_for_role()  sched/runtime.c
@@ -13,14 +13,14 @@
  *     STARTED(t)            the spare's signal, a futex
  *
  * Proved: what is the holder's alone is touched by one at a time, who finds what the one before has
- * written; the monitor reads of a task that cannot end meanwhile; no task is lost or runs twice at once;
- * nobody waits for a role for ever while there are tasks.
+ * written; the monitor reads of a task that cannot end meanwhile; no task is lost or runs twice at
+ * once; nobody waits for a role for ever while there are tasks.
  *
- * Left out: when the monitor suspects a thread: it may at any time, here. That the worker sleeps while it
- * has no task (park.pml): it waits for one inside. New threads: a spare is at hand, or the role is given
- * back. That inside is set for a spare, and by it: it came to be one by entering, so it is set.
- * Threads that are ended by their task (sched/lost.c): they contest their own role, and then do what
- * the monitor does. Drivers: drive.pml.
+ * Left out: when the monitor suspects a thread: it may at any time, here. That the worker sleeps
+ * while it has no task (park.pml): it waits for one inside. New threads: a spare is at hand, or the
+ * role is given back. That inside is set for a spare, and by it: it came to be one by entering, so
+ * it is set. Threads that are ended by their task (sched/lost.c): they contest their own role, and
+ * then do what the monitor does. Drivers: drive.pml.
  */
 #define WORKERS  2 /* threads of them; the first begins with the role */
 #define MONITOR  WORKERS
