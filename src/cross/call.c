@@ -182,10 +182,12 @@ int seam_call_owned(seam_runtime *runtime, seam_fn *fn, void *arg, seam_destroy_
     if (runtime == NULL) r = seam_runtime_default(&runtime);
     if (r == 0) r = sm_owned_check(deadline_ns);
     static const struct seam_task_options options = {.name = "owned call"};
+    /* Asked first: when what we spawn has ended, the runtime may be stopped, and freed. */
+    seam_runtime *to_drive = r == 0 && runtime->is_driven ? runtime : NULL;
     if (r == 0) r = seam_spawn(seam_runtime_root(runtime), serve, owned, &options, NULL);
     if (r == 0) {
         (void)sm_enter(); /* spawning has left */
-        r = sm_owned_wait(owned, out_result, deadline_ns, runtime->is_driven ? runtime : NULL);
+        r = sm_owned_wait(owned, out_result, deadline_ns, to_drive);
     } else {
         r = sm_owned_refuse(owned, r);
     }
