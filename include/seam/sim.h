@@ -38,8 +38,8 @@ enum seam_sim_strategy {
 enum seam_sim_faults {
     SEAM_SIM_FAULT_THREADS = 1,  /* pthread_create() fails: EAGAIN */
     SEAM_SIM_FAULT_SPURIOUS = 2, /* condition variables and futexes wake up for no reason */
-    SEAM_SIM_FAULT_SHORT =
-            4, /* reads, writes, recv() and send() move less than they were asked to */
+    SEAM_SIM_FAULT_SHORT = 4,    /* reads, writes, recv() and send() move less than asked */
+    SEAM_SIM_FAULT_RESET = 8,    /* stream sockets, when read or written: ECONNRESET */
 };
 
 /** All zero is fine. */

@@ -39,10 +39,24 @@ static bool await(int fd, short events)
     return true;
 }
 
+/* Does the connection break now? Both ends see it. */
+static bool is_reset(int fd)
+{
+    int type = 0;
+    socklen_t len = sizeof type;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_STREAM) return false;
+    if (!sm_sim_has_fault(SEAM_SIM_FAULT_RESET)) return false;
+    if (REAL(shutdown)(fd, SHUT_RDWR) < 0) return false; /* it listens, or is not connected */
+    sm_sim_files_changed();
+    errno = ECONNRESET;
+    return true;
+}
+
 static bool begin(int fd, short events)
 {
     sm_sim_step();
     sm_sim_files_changed();
+    if (is_reset(fd)) return false;
     return !is_blocking(fd) || await(fd, events);
 }
 
@@ -84,6 +98,7 @@ static bool begin_recv(int fd, int flags)
 {
     sm_sim_step();
     sm_sim_files_changed();
+    if (is_reset(fd)) return false;
     return (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) != 0 || !is_blocking(fd) || await(fd, POLLIN);
 }
 
@@ -159,6 +174,7 @@ STANDS_IN ssize_t write(int fd, const void *buf, size_t bytes)
 {
     if (!sm_sim_is_simulated()) return REAL(write)(fd, buf, bytes);
     sm_sim_step();
+    if (is_reset(fd)) return -1;
     if (is_blocking(fd)) return end(write_all(fd, buf, some_of(bytes)));
     return end(REAL(write)(fd, buf, some_of(bytes)));
 }
@@ -172,6 +188,7 @@ STANDS_IN ssize_t writev(int fd, const struct iovec *parts, int count)
 
 static ssize_t send_message(int fd, const struct msghdr *message, int flags)
 {
+    if (is_reset(fd)) return -1;
     bool may_block = (flags & MSG_DONTWAIT) == 0 && is_blocking(fd);
     for (;;) {
         ssize_t r = REAL(sendmsg)(fd, message, flags | MSG_DONTWAIT);
@@ -220,7 +237,9 @@ STANDS_IN int accept4(
         int fd, struct sockaddr *restrict out_address, socklen_t *restrict out_len, int flags)
 {
     if (!sm_sim_is_simulated()) return REAL(accept4)(fd, out_address, out_len, flags);
-    if (!begin(fd, POLLIN)) return -1;
+    sm_sim_step();
+    sm_sim_files_changed();
+    if (is_blocking(fd) && !await(fd, POLLIN)) return -1;
     return (int)end(REAL(accept4)(fd, out_address, out_len, flags));
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "seam.h"
@@ -258,6 +259,50 @@ TEST(what_depends_on_more_than_the_seed_is_noticed)
     simulate(read_the_real_world, &options, &shown);
     CHECK_EQ(shown.result, -ECHILD);
     CHECK(strstr(shown.text, "the same seed did something else the second time") != NULL);
+}
+
+/* ---- faults ---- */
+
+static int start_a_runtime(void *arg)
+{
+    seam_runtime *runtime = NULL;
+    struct seam_options options = {.workers = 3};
+    int r = seam_runtime_new(&options, &runtime);
+    MUST(r == 0 || r == -EAGAIN);
+    if (r < 0) return 0;
+    MUST(seam_call(runtime, return_at_once, arg, NULL, SEAM_FOREVER) == 0);
+    end_runtime(runtime);
+    return 0;
+}
+
+TEST(a_runtime_starts_or_leaves_nothing_behind_where_threads_are_refused)
+{
+    struct seam_sim_options options = {.seeds = 50, .faults = SEAM_SIM_FAULT_THREADS};
+    CHECK_EQ(seam_sim_run("refused", start_a_runtime, NULL, &options), 50);
+}
+
+static int expect_all_bytes(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    char bytes[64] = "";
+    MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+    MUST(write(fds[1], bytes, sizeof bytes) == sizeof bytes);
+    MUST(read(fds[0], bytes, sizeof bytes) == sizeof bytes);
+    return 0;
+}
+
+TEST(who_expects_all_bytes_at_once_is_found_out)
+{
+    static struct shown shown;
+    struct seam_sim_options options = {.seeds = 200, .faults = SEAM_SIM_FAULT_SHORT};
+    simulate(expect_all_bytes, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    options.faults = SEAM_SIM_FAULT_RESET;
+    simulate(expect_all_bytes, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    options.faults = 0;
+    CHECK_EQ(seam_sim_run("all bytes", expect_all_bytes, NULL, &options), 200);
 }
 
 static int never_end(void *arg)
