@@ -68,8 +68,9 @@ static SEAM_SUSPENDS int listen_and_go(void *arg)
         i++;
     }
     room->count--;
-    memmove(&room->members[i], &room->members[i + 1],
-            (size_t)(room->count - i) * sizeof room->members[0]);
+    for (; i < room->count; i++) {
+        room->members[i] = room->members[i + 1];
+    }
     leave(room);
     return 0;
 }

@@ -15,9 +15,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cast.h"
 #include "sim/real.h"
 #include "sim/sim.h"
 #include "sim/times.h"
+
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): libc's names are not ours */
 
 enum { NS_PER_MS = 1000000, PIPE_PAGE = 4096 };
 
@@ -186,6 +189,7 @@ STANDS_IN ssize_t writev(int fd, const struct iovec *parts, int count)
     return end(REAL(writev)(fd, parts, count));
 }
 
+/* What is sent is only looked at. */
 static ssize_t send_message(int fd, const struct msghdr *message, int flags)
 {
     if (is_reset(fd)) return -1;
@@ -202,7 +206,7 @@ STANDS_IN ssize_t send(int fd, const void *buf, size_t bytes, int flags)
 {
     if (!sm_sim_is_simulated()) return REAL(send)(fd, buf, bytes, flags);
     sm_sim_step();
-    struct iovec part = {.iov_base = (void *)(uintptr_t)buf, .iov_len = some_of(bytes)};
+    struct iovec part = {.iov_base = sm_drop_const(buf), .iov_len = some_of(bytes)};
     return send_message(fd, &(struct msghdr){.msg_iov = &part, .msg_iovlen = 1}, flags);
 }
 
@@ -211,8 +215,8 @@ STANDS_IN ssize_t sendto(int fd, const void *buf, size_t bytes, int flags,
 {
     if (!sm_sim_is_simulated()) return REAL(sendto)(fd, buf, bytes, flags, address, len);
     sm_sim_step();
-    struct iovec part = {.iov_base = (void *)(uintptr_t)buf, .iov_len = bytes};
-    struct msghdr message = {.msg_name = (void *)(uintptr_t)address,
+    struct iovec part = {.iov_base = sm_drop_const(buf), .iov_len = bytes};
+    struct msghdr message = {.msg_name = sm_drop_const(address),
             .msg_namelen = len,
             .msg_iov = &part,
             .msg_iovlen = 1};
@@ -365,3 +369,5 @@ STANDS_IN int timerfd_settime(
     }
     return (int)end(0);
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

@@ -14,6 +14,8 @@
 #include "sim/sim.h"
 #include "sim/times.h"
 
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): libc's names are not ours */
+
 /* ---- threads ---- */
 
 STANDS_IN int pthread_create(
@@ -278,3 +280,5 @@ STANDS_IN int sem_post(sem_t *semaphore)
     sm_sim_after_wake();
     return r;
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

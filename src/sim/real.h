@@ -20,11 +20,13 @@ static inline void *sm_sim_find_real(void **known, const char *name)
     return found;
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): it is a name */
 #define REAL(name) \
     (__extension__({ \
         static void *known; \
         (__typeof__(&name))sm_sim_find_real(&known, #name); \
     }))
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* These are seen by the shared libraries of the program, too. */
 #define STANDS_IN __attribute__((visibility("default")))

@@ -151,9 +151,9 @@ struct sm_sim_thread {
     enum sm_sim_state state;
     enum sm_sim_outcome outcome; /* of its last wait */
     enum sm_sim_wait wait;       /* while BLOCKED, and what it waits for: */
+    unsigned fd_count;
     const void *object;
     struct pollfd *fds;
-    unsigned fd_count;
     int64_t deadline_ns;
     int64_t cpu_ns;   /* virtual time that passed while it had the baton */
     uint64_t signals; /* sent to it while others ran; bit n - 1 is signal n */
@@ -161,13 +161,13 @@ struct sm_sim_thread {
     uint64_t ready_since; /* this many changes of threads */
     uint64_t points;      /* that it has been at */
     uint64_t choices;     /* that were made while it had the baton */
+    void *(*run)(void *); /* NULL: the record is free */
+    void *arg;
     pthread_t pthread;
     clockid_t cpu_clock;
     int tid;
-    bool is_detached;
     unsigned rounds; /* of destructors that it has been through */
-    void *(*run)(void *);
-    void *arg;
+    bool is_detached;
 };
 
 /* Make the calling thread the first one, with the baton. */

@@ -16,6 +16,8 @@
 #include "sim/sim.h"
 #include "sim/times.h"
 
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): libc's names are not ours */
+
 enum { CPUS = 4, NS_PER_US = 1000, ARGS = 6 };
 
 /* ---- clocks ---- */
@@ -143,8 +145,10 @@ static int wait_in_futex(const uint32_t *word, uint32_t expected, int64_t deadli
 /* -ENOSYS: one that we know nothing of. */
 static int call_futex(const long args[ARGS])
 {
+    /* NOLINTBEGIN(performance-no-int-to-ptr): what a system call is given */
     const uint32_t *word = (const uint32_t *)args[0];
     const struct timespec *time = (const struct timespec *)args[3];
+    /* NOLINTEND(performance-no-int-to-ptr) */
     clockid_t clock = (args[1] & FUTEX_CLOCK_REALTIME) != 0 ? CLOCK_REALTIME : CLOCK_MONOTONIC;
     switch (args[1] & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME)) {
     case FUTEX_WAIT:
@@ -202,3 +206,5 @@ STANDS_IN long syscall(long number, ...)
     errno = (int)-r;
     return -1;
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

@@ -104,8 +104,9 @@ static struct sm_sim_thread *take_ready(unsigned index)
 {
     struct sm_sim_thread *thread = sm_sim.ready[index];
     sm_sim.ready_count--;
-    memmove(&sm_sim.ready[index], &sm_sim.ready[index + 1],
-            (sm_sim.ready_count - index) * sizeof sm_sim.ready[0]);
+    for (unsigned i = index; i < sm_sim.ready_count; i++) {
+        sm_sim.ready[i] = sm_sim.ready[i + 1];
+    }
     return thread;
 }
 
@@ -487,7 +488,9 @@ void sm_sim_thread_forget(struct sm_sim_thread *thread)
         i++;
     }
     sm_sim.all_count--;
-    memmove(&sm_sim.all[i], &sm_sim.all[i + 1], (sm_sim.all_count - i) * sizeof sm_sim.all[0]);
+    for (; i < sm_sim.all_count; i++) {
+        sm_sim.all[i] = sm_sim.all[i + 1];
+    }
     thread->run = NULL;
 }
 
@@ -659,6 +662,17 @@ static void show_files(const struct sm_sim_thread *thread)
     }
 }
 
+static void show_wait(const struct sm_sim_thread *thread)
+{
+    if (thread->wait == SM_SIM_FILES) {
+        show_files(thread);
+    } else {
+        (void)fprintf(stderr, " %p", thread->object);
+    }
+    if (thread->deadline_ns == INT64_MAX) return;
+    (void)fprintf(stderr, " until %" PRId64 " us", (thread->deadline_ns - START_NS) / 1000);
+}
+
 void sm_sim_report(const char *verdict)
 {
     (void)fprintf(stderr, "simulation: %s\n", verdict);
@@ -669,17 +683,7 @@ void sm_sim_report(const char *verdict)
         (void)fprintf(stderr, "  thread %u", thread->index);
         if (thread->state != SM_SIM_GONE) show_name(thread->tid);
         (void)fprintf(stderr, " %s", state_of(thread));
-        if (thread->state == SM_SIM_BLOCKED) {
-            if (thread->wait == SM_SIM_FILES) {
-                show_files(thread);
-            } else {
-                (void)fprintf(stderr, " %p", thread->object);
-            }
-            if (thread->deadline_ns != INT64_MAX) {
-                (void)fprintf(
-                        stderr, " until %" PRId64 " us", (thread->deadline_ns - START_NS) / 1000);
-            }
-        }
+        if (thread->state == SM_SIM_BLOCKED) show_wait(thread);
         (void)fprintf(stderr, "\n");
     }
 }
