@@ -61,6 +61,7 @@ class Table:
 
 LABELS = {
     "_bridge": "through a bridge",
+    "_owned": "the function blocks its thread and is left behind",
     "_selfwake": "self-waking future",
     "_spin": "spinning",
     "_pool": "4 locked threads",
@@ -126,6 +127,17 @@ def door_tables():
                 (Metric("ns", bar=150),))
     yield Table("bridge_tick", "bridge_tick: period of a 1 ms ticker beside tasks that call, p99", 1,
                 (("seam", "bridge_tick"),), (Metric("ms", bar=2.5),))
+    for workload, what, owned, note in (
+            ("bridge_behind_blocker", "ms for a call behind one that blocks 20 ms, 1 worker", [],
+             "The caller calls once the other blocks."),
+            ("bridge_timeout", "ms that a caller with 10 ms to go is late", ["_owned"],
+             "Tokio's bridge has no deadline: the caller gives up, and the task runs on."),
+            ("bridge_cancel", "ms from another thread's cancelling until the caller goes on", [],
+             "Tokio: the task is aborted, by a handle.")):
+        yield Table(workload, f"{workload}: {what}", 1,
+                    entries(workload, seam=owned, without=("go", "threads", "floor")),
+                    (Metric("p50 ms"), Metric("p99 ms", suffix="_p99", bar=2),
+                     Metric("max ms", suffix="_max")), note=note)
 
 
 def memory_tables():
@@ -172,8 +184,9 @@ def liveness_tables():
     yield Table("bracket", "bracket: ns to enter and leave", 1, (("seam", "bracket"),),
                 (Metric("ns", bar=25),))
     for workload, threads, bar in (("runtime_start_stop", 2, 60),
-                                   ("runtime_start_stop_current", 1, 10)):
-        yield Table(workload, f"{workload}: us for both", threads,
+                                   ("runtime_start_stop_current", 1, 10),
+                                   ("runtime_start_call_stop", 2, None)):
+        yield Table(workload, f"{workload}: us for all of it", threads,
                     entries(workload, without=("threads", "floor", "go")), (Metric("us", bar=bar),))
 
 
@@ -254,7 +267,9 @@ FILES = {
     "seam": (("yield", "yield"), ("spawn", "spawn"), ("ping_pong", "ping_pong"),
              ("blocking", "blocking"), ("bridge_seq_bridge", "bridge_call"),
              ("bridge_8_bridge", "bridge_call"), ("call_in_task_bridge", "bridge_call"),
-             ("bridge_tick", "bridge_call"), ("bridge", "bridge"), ("call_in_task", "bridge"),
+             ("bridge_tick", "bridge_call"), ("bridge_behind", "bridge_wait"),
+             ("bridge_timeout", "bridge_wait"), ("bridge_cancel", "bridge_wait"),
+             ("bridge", "bridge"), ("call_in_task", "bridge"),
              ("mem", "memory"), ("echo", "echo"), ("ticker", "liveness"), ("child", "liveness"),
              ("bracket", "liveness"), ("runtime", "liveness")),
     "threads": (("mem", "memory"), ("echo", "echo"), ("blocking", "doors"), ("bridge", "doors"),

@@ -10,53 +10,22 @@
  * bracket           a task says that it may block, and that it no longer may, 20 M times.
  * runtime_start_stop, runtime_start_stop_current
  *                   a runtime, the second current-thread, is started and stopped, 1,000 times.
+ * runtime_start_call_stop
+ *                   the same with one call in between: what a runtime defers until it is used.
  *
  * Tasks here block and compute without telling the runtime.
  */
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
+#include "common/samples.h"
 #include "run.h"
 
 enum {
-    TICKS_MAX = 20000,
     NS_PER_MS = 1000000,
-    NS_PER_US = 1000,
     STINT_MS = 100,
     BLOCK_MS = 20,
 };
-
-struct samples {
-    long count;
-    int64_t ns[TICKS_MAX];
-};
-
-static void take_sample(struct samples *samples, int64_t ns)
-{
-    if (samples->count < TICKS_MAX) samples->ns[samples->count++] = ns;
-}
-
-static int compare(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a;
-    int64_t y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
-static void report(const struct bench_run *run, struct samples *samples)
-{
-    bench_need(samples->count > 0, "a sample");
-    qsort(samples->ns, (size_t)samples->count, sizeof samples->ns[0], compare);
-    char name[64];
-    const char *const suffixes[] = {"", "_p99", "_max"};
-    const long ranks[] = {samples->count / 2, samples->count * 99 / 100, samples->count - 1};
-    for (int i = 0; i < 3; i++) {
-        (void)snprintf(name, sizeof name, "%s%s", run->workload, suffixes[i]);
-        bench_report_as(run, name, (double)samples->ns[ranks[i]] / NS_PER_MS, "ms");
-    }
-}
 
 /* ---- the ticker ---- */
 
@@ -64,7 +33,7 @@ struct tickers {
     const struct bench_run *run;
     void (*occupy)(int64_t ns);
     atomic_bool is_over;
-    struct samples samples;
+    struct bench_samples samples;
 };
 
 static void block(int64_t ns)
@@ -98,7 +67,7 @@ static int tick(void *arg)
     for (int64_t last_ns = begin_ns, now_ns = 0; now_ns < end_ns; last_ns = now_ns) {
         bench_need(seam_sleep(seam_after(SEAM_MILLISECOND)) == 0, "seam_sleep");
         now_ns = bench_now_ns();
-        take_sample(&tickers->samples, now_ns - last_ns);
+        bench_sample(&tickers->samples, now_ns - last_ns);
     }
     atomic_store(&tickers->is_over, true);
     return 0;
@@ -128,7 +97,7 @@ static void measure_ticker(const struct bench_run *run, void (*occupy)(int64_t n
     tickers.occupy = occupy;
     struct seam_options options = quiet_options(run);
     bench_need(seam_run(&options, tick_beside_others, &tickers) == 0, "seam_run");
-    report(run, &tickers.samples);
+    bench_report_samples(run, &tickers.samples);
 }
 
 static void measure_ticker_blocked(const struct bench_run *run)
@@ -146,7 +115,7 @@ static void measure_ticker_busy(const struct bench_run *run)
 struct births {
     const struct bench_run *run;
     atomic_llong begun_ns;
-    struct samples samples;
+    struct bench_samples samples;
 };
 
 static int note_time(void *arg)
@@ -166,7 +135,7 @@ static int spawn_and_block(void *arg)
         bench_need(seam_spawn(&scope, note_time, &births->begun_ns, NULL, NULL) == 0, "seam_spawn");
         block((int64_t)BLOCK_MS * NS_PER_MS);
         bench_need(seam_scope_end(&scope) == 0, "seam_scope_end");
-        take_sample(&births->samples, atomic_load(&births->begun_ns) - spawned_ns);
+        bench_sample(&births->samples, atomic_load(&births->begun_ns) - spawned_ns);
     }
     return 0;
 }
@@ -177,7 +146,7 @@ static void measure_child(const struct bench_run *run)
     births.run = run;
     struct seam_options options = quiet_options(run);
     bench_need(seam_run(&options, spawn_and_block, &births) == 0, "seam_run");
-    report(run, &births.samples);
+    bench_report_samples(run, &births.samples);
 }
 
 /* ---- the bracket ---- */
@@ -202,13 +171,22 @@ static void measure_bracket(const struct bench_run *run)
 
 /* ---- start and stop ---- */
 
-static void start_and_stop(const struct bench_run *run, struct seam_options options)
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static void start_and_stop(const struct bench_run *run, struct seam_options options, seam_fn *fn)
 {
     long rounds = bench_count(run, 1000, 1);
     int64_t start_ns = bench_now_ns();
     for (long i = 0; i < rounds; i++) {
         seam_runtime *runtime = NULL;
         bench_need(seam_runtime_new(&options, &runtime) == 0, "seam_runtime_new");
+        if (fn != NULL) {
+            bench_need(seam_call(runtime, fn, NULL, NULL, SEAM_FOREVER) == 0, "seam_call");
+        }
         bench_need(seam_runtime_stop(runtime, NULL, SEAM_FOREVER) == 0, "seam_runtime_stop");
         seam_runtime_free(runtime);
     }
@@ -217,12 +195,17 @@ static void start_and_stop(const struct bench_run *run, struct seam_options opti
 
 static void measure_start_stop(const struct bench_run *run)
 {
-    start_and_stop(run, quiet_options(run));
+    start_and_stop(run, quiet_options(run), NULL);
+}
+
+static void measure_start_call_stop(const struct bench_run *run)
+{
+    start_and_stop(run, quiet_options(run), nothing);
 }
 
 static void measure_start_stop_current(const struct bench_run *run)
 {
-    start_and_stop(run, (struct seam_options){.current_thread = true});
+    start_and_stop(run, (struct seam_options){.current_thread = true}, NULL);
 }
 
 int main(int argc, char **argv)
@@ -234,6 +217,7 @@ int main(int argc, char **argv)
             {"bracket", measure_bracket},
             {"runtime_start_stop", measure_start_stop},
             {"runtime_start_stop_current", measure_start_stop_current},
+            {"runtime_start_call_stop", measure_start_call_stop},
             {NULL, NULL},
     };
 

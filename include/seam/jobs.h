@@ -70,7 +70,8 @@ struct seam_job_stats {
  *
  * In an interruptible class, a running job that is cancelled, by its deadline or by its caller's
  * scope, is sent SIGURG until it has ended: a system call that blocks it returns EINTR, and
- * seam_cancelled() says why. Its functions must be prepared for that, as must the libraries they
+ * seam_cancelled() says why. When @runtime is stopped and options.grace_ns have passed, that happens
+ * to every job of the class that is left, whoever waits for it. Its functions must be prepared for that, as must the libraries they
  * call. The first such class installs a handler for SIGURG that does nothing, without SA_RESTART,
  * unless the program has a handler or ignores the signal; a handler of the program's own must be
  * without SA_RESTART, too. Other jobs are never hit.

@@ -87,8 +87,8 @@ SEAM_API int seam_listen(const struct sockaddr *address, socklen_t len, int back
  *   -EAGAIN      the same, with SEAM_NOW
  *   -ECANCELED   the caller's scope was cancelled, or @fd was closed meanwhile; a connection that
  *                arrived stays in the backlog
- *   -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS  nothing free; the connection stays in the backlog, so
- *                wait a little before trying again
+ *   -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS, -ENOSPC  nothing free; the connection stays in the backlog,
+ *                so wait a little before trying again
  *   -EINVAL      @fd is a socket that does not listen
  *   -ENOTSOCK    @fd is no socket
  *   -EBADF       @fd is not open
@@ -115,6 +115,7 @@ SEAM_API SEAM_SUSPENDS int seam_accept(
  *   -EAGAIN      the same, with SEAM_NOW; for Unix sockets also: the peer's backlog is full
  *   -ECANCELED   the caller's scope was cancelled
  *   -ECONNREFUSED, -ENETUNREACH, -EMFILE and others of socket(2) and connect(2)
+ *   -ENOSPC      nothing more can be watched (fs.epoll.max_user_watches)
  *   -EOWNERDEAD  this is a forked child
  *   On error nothing stays open.
  *
@@ -137,6 +138,7 @@ SEAM_API SEAM_SUSPENDS int seam_connect(
  *   -ETIMEDOUT   nothing came until the deadline
  *   -EAGAIN      the same, with SEAM_NOW
  *   -ECANCELED   the caller's scope was cancelled, or @fd was closed meanwhile; nothing was read
+ *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC  nothing free to wait with; nothing was read
  *   -ECONNRESET, -EBADF and others of read(2)
  *   -EOWNERDEAD  this is a forked child
  *
@@ -162,6 +164,7 @@ SEAM_API SEAM_SUSPENDS ssize_t seam_read(int fd, void *buf, size_t bytes, int64_
  *   -ETIMEDOUT   no room until the deadline
  *   -EAGAIN      the same, with SEAM_NOW
  *   -ECANCELED   the caller's scope was cancelled, or @fd was closed meanwhile
+ *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC  nothing free to wait with; nothing was written
  *   -ECONNRESET, -EBADF and others of write(2)
  *   -EOWNERDEAD  this is a forked child
  *
@@ -183,6 +186,7 @@ SEAM_API SEAM_SUSPENDS ssize_t seam_write(
  *   -ETIMEDOUT   none until the deadline
  *   -EAGAIN      the same, with SEAM_NOW
  *   -ECANCELED   the caller's scope was cancelled, or @fd was closed meanwhile
+ *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC  nothing free to wait with; try again later
  *   -EINVAL      @events is empty or has other bits
  *   -EBADF       @fd is not open
  *   -EOWNERDEAD  this is a forked child

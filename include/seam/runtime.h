@@ -133,7 +133,8 @@ struct seam_runtime_stats {
  *   -EINVAL      an option is out of range; nothing was started
  *   -ENOMEM      no memory for the runtime; nothing was started
  *   -EAGAIN      the system refused another thread; nothing was started
- *   -EMFILE      no descriptor for the poller; nothing was started
+ *   -EMFILE, -ENFILE, -ENOSPC  no descriptor for the poller, or nothing more can be watched; nothing was
+ *                started
  *   -ECANCELED   the caller was cancelled before @fn began; it did not run
  *   -EOWNERDEAD  this is a forked child of a process that used seam; nothing was started
  *
@@ -174,8 +175,9 @@ SEAM_API int seam_runtime_new(const struct seam_options *options, seam_runtime *
  * scope is cancelled, so that tasks see -ECANCELED at their next wait; whoever runs is waited for;
  * what can be interrupted is, once options.grace_ns have passed; and when the deadline passes,
  * whoever is left is reported. Blocking jobs that run for callers outside @runtime, or that
- * seam_block_owned() abandoned, are waited for as options.grace_ns says, then reported, and left to
- * end by themselves; those in line are refused.
+ * seam_block_owned() abandoned, are waited for as options.grace_ns says; those that can be are then
+ * interrupted, and waited for as long again; then they are reported, and left to end by themselves.
+ * Those in line are refused.
  *
  * The stacks of tasks that wait are shown by their workers. One whose thread is blocked in a task may
  * not answer: it is asked for some 50 ms beyond the deadline, only where @out_report is given.
@@ -258,11 +260,19 @@ SEAM_API struct seam_scope *seam_runtime_root(seam_runtime *runtime);
  * @runtime: a current-thread runtime
  *
  * The descriptor is readable (POLLIN) whenever seam_runtime_poll() has something to do. It belongs
- * to the runtime: watch it, and do nothing else with it.
+ * to the runtime: watch it, and do nothing else with it. The first call prepares it, and it is then
+ * readable once, whatever there is to do; from then on this is always the same descriptor.
+ *
+ * Where tasks may be overtaken (option overtake), another thread may run what there is, to the end,
+ * while the loop sleeps: what the loop is to know of a task, that must tell it, by an eventfd for
+ * example.
  *
  * Return: the descriptor, or
  *   -EINVAL     @runtime has threads of its own
+ *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC  no descriptor for its timers, no memory, or nothing more can
+ *               be watched; nothing has happened, call again
  *   -ESHUTDOWN  @runtime has been stopped
+ *   -EOWNERDEAD this is a forked child
  *
  * Context: any.  Never suspends.
  * Thread-safe: yes.

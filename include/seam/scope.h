@@ -48,7 +48,8 @@ struct seam_shield {
  * the opposite order of their beginning.
  *
  * Return: 0, or
- *   -ENOMEM, -EAGAIN, -EMFILE  the default runtime had to be started and could not be
+ *   -ENOMEM, -EAGAIN, -EMFILE, -ENFILE, -ENOSPC  the default runtime had to be started and could not
+ *                be
  *   -ESHUTDOWN   @runtime is stopping
  *   -EOWNERDEAD  this is a forked child
  *   On error the scope is not open and must not be ended.

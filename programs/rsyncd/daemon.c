@@ -116,8 +116,12 @@ static SEAM_SUSPENDS int watch_signals(void *arg)
     bool is_first = true;
     for (;;) {
         int r = seam_await_fd(daemon->signal_fd, SEAM_READABLE, SEAM_FOREVER);
-        if (r < 0) return r == -ECANCELED ? 0 : r;
-
+        if (r == -ECANCELED) return 0;
+        /* For want of something to wait with. A daemon that hears no signals could not be stopped. */
+        if (r < 0) {
+            if (seam_sleep(seam_after(scarcity_pause_ns)) < 0) return 0;
+            continue;
+        }
         struct signalfd_siginfo info;
         ssize_t n = read(daemon->signal_fd, &info, sizeof info); /* does not block: SFD_NONBLOCK */
         if (n != sizeof info) continue;
@@ -174,6 +178,12 @@ static void begin_session(struct daemon *daemon, int fd, const struct sockaddr_s
     }
 }
 
+/* Will there never be another connection? Else it was about one of them, or something is short. */
+static bool is_broken(int error)
+{
+    return error == -EBADF || error == -ENOTSOCK || error == -EINVAL || error == -EOWNERDEAD;
+}
+
 /* Returns when the accepting scope is cancelled, or when the listener is broken. */
 static SEAM_SUSPENDS int accept_clients(struct daemon *daemon)
 {
@@ -187,9 +197,9 @@ static SEAM_SUSPENDS int accept_clients(struct daemon *daemon)
             continue;
         }
         if (fd == -ECANCELED) return 0;
-        if (fd != -EMFILE && fd != -ENFILE && fd != -ENOMEM && fd != -ENOBUFS) return fd;
+        if (is_broken(fd)) return fd;
 
-        /* The connection stays in the backlog, so the listener stays readable: without a pause
+        /* The connection may stay in the backlog, and the listener readable: without a pause
          * this loop would spin until a session ends. */
         if (seam_now_ns() >= report_ns) {
             log_line("cannot accept connections for now: %s", strerrordesc_np(-fd));

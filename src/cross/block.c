@@ -38,6 +38,15 @@ static void refuse_block(struct sm_job *job, int r)
     sm_service_refuse(&sm_container_of(job, struct block, job)->service, r);
 }
 
+/* Wait for a job that has been told to end. */
+static void wait_for_end(struct block *block)
+{
+    int r = -ETIMEDOUT;
+    while (r == -ETIMEDOUT) {
+        r = sm_service_wait(&block->service, sm_pool_remind(&block->job), true, NULL);
+    }
+}
+
 /* Wait for a job that is in the pool's hands. 0 if its function ran to its end. */
 static int wait_for_block(struct block *block, int64_t deadline_ns)
 {
@@ -50,7 +59,7 @@ static int wait_for_block(struct block *block, int64_t deadline_ns)
     if (r < 0) {
         sm_service_cancel(&block->service);
         sm_pool_interrupt(&block->job, false);
-        (void)sm_service_wait(&block->service, SEAM_FOREVER, true, NULL);
+        wait_for_end(block);
     }
     if (block->service.has_begun) return 0;
     return r < 0 ? r : block->service.result;
@@ -122,7 +131,8 @@ int seam_block(
     if (job_class == NULL) job_class = sm_pool_class(own->pool, SEAM_JOBS_USER);
     /* Its own tasks may still want to clean up. */
     bool is_welcome = job_class->runtime == own || sm_runtime_is_open(job_class->runtime);
-    int r = is_welcome ? block_there(job_class, fn, arg, out_result, deadline_ns) : -ESHUTDOWN;
+    int r = is_welcome ? block_there(job_class, fn, arg, out_result, deadline_ns)
+                       : sm_pool_turn_away(job_class);
     sm_leave();
     return r;
 }
@@ -174,7 +184,7 @@ static void refuse_owned_block(struct sm_job *job, int r)
 /* Submit; on error nothing has been taken. */
 static int submit_owned(struct sm_owned *owned, seam_job_class *job_class)
 {
-    if (!sm_runtime_is_open(job_class->runtime)) return -ESHUTDOWN;
+    if (!sm_runtime_is_open(job_class->runtime)) return sm_pool_turn_away(job_class);
     owned->job = (struct sm_job){
             .fn = owned->service.fn, .run = run_owned_block, .refuse = refuse_owned_block};
     return sm_pool_submit(job_class, &owned->job, false);

@@ -12,6 +12,7 @@
 #include "os/os.h"
 #include "os/spin.h"
 #include "sched/runtime.h"
+#include "task/scope.h"
 #include "task/thread.h"
 #include "time/clock.h"
 
@@ -41,6 +42,8 @@ struct sm_pool_thread {
     bool is_waiting;
     bool is_interrupted; /* signals are being sent */
     bool is_abandoned;
+    bool may_be_told;         /* the scope is open around the job */
+    struct seam_scope around; /* of a job that may be interrupted: cancelled to say why it was */
 };
 
 struct sm_pool {
@@ -58,8 +61,9 @@ struct sm_pool {
     uint32_t waiting;       /* those that wait */
     uint32_t thread_count;
     uint32_t picks;
-    bool is_called; /* a thread is on its way to the line */
-    bool is_nagging;
+    bool is_called;  /* a thread is on its way to the line */
+    bool is_nagging; /* an errand for it is in line, or has begun */
+    bool has_nag;    /* it has begun */
     bool is_ending;
     bool is_orphan; /* nobody waits for the threads any more: the last one lets the runtime go */
     struct sm_job nag;
@@ -338,12 +342,12 @@ static bool has_enough_threads(const struct sm_pool *pool)
     return pool->thread_count >= max;
 }
 
-/* Under the lock. -EAGAIN where there are enough, or the system has none. */
+/* Under the lock. An error where there are enough, or the system has none. */
 static int add_thread(struct sm_pool *pool)
 {
     if (has_enough_threads(pool)) return -EAGAIN;
     sm_clock_busy();
-    int r = sm_os.thread_start(&pool->threads[pool->thread_count], pool_main, pool);
+    int r = sm_thread_start(&pool->threads[pool->thread_count], pool_main, pool);
     if (r < 0) {
         sm_clock_idle();
         return r;
@@ -454,16 +458,40 @@ static void reclaim_slot(struct sm_slot *slot)
     sm_unlock(&self->pool->lock);
 }
 
+static void set_may_be_told(struct sm_pool_thread *self, bool may_be_told)
+{
+    sm_lock(&self->pool->lock);
+    self->may_be_told = may_be_told;
+    sm_unlock(&self->pool->lock);
+}
+
+/* In a scope of ours, since the job's own is in its client's hands. */
+static void run_told(struct sm_pool_thread *self, struct sm_job *job)
+{
+    struct sm_scope *around = sm_scope_of(&self->around);
+    struct sm_scope *root = sm_runtime_root(self->pool->runtime);
+    struct sm_party *party = sm_thread_party(sm_thread_self());
+    (void)sm_enter();
+    (void)sm_scope_open(around, party, root, SM_SCOPE_UNCOUNTED, NULL);
+    sm_leave();
+    set_may_be_told(self, true);
+    job->run(job);
+    set_may_be_told(self, false);
+    (void)sm_enter(); /* no forked child comes here: sm_service_run() has stopped it */
+    (void)sm_scope_close(around, party, root);
+    sm_leave();
+}
+
 static void *pool_main(void *arg)
 {
     struct sm_pool *pool = arg;
+    struct sm_thread *thread = sm_thread_begin();
     char name[24] = "";
     (void)snprintf(name, sizeof name, "%s-pool", pool->runtime->name);
     sm_os_thread_name(name);
     /* A cancellation would strike in a job, and take frames with it that its client waits for. */
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 
-    struct sm_thread *thread = sm_thread_self();
     struct sm_pool_thread self = {
             .slot = {.lend = lend_slot, .reclaim = reclaim_slot},
             .pool = pool,
@@ -479,11 +507,16 @@ static void *pool_main(void *arg)
     thread->slot = &self.slot;
     struct sm_job *job = NULL;
     while ((job = next_job(pool, &self)) != NULL) {
-        job->run(job);
+        if (self.job_class->is_interruptible) {
+            run_told(&self, job);
+        } else {
+            job->run(job);
+        }
     }
     thread->slot = NULL;
     sm_clock_idle();
     leave(pool, &self);
+    sm_thread_end();
     return NULL;
 }
 
@@ -564,6 +597,14 @@ int sm_pool_submit(struct seam_job_class *job_class, struct sm_job *job, bool on
     return r;
 }
 
+int sm_pool_turn_away(struct seam_job_class *job_class)
+{
+    sm_lock(&job_class->pool->lock);
+    job_class->stats.refused++;
+    sm_unlock(&job_class->pool->lock);
+    return -ESHUTDOWN;
+}
+
 bool sm_pool_withdraw(struct sm_job *job)
 {
     struct sm_pool *pool = job->job_class->pool;
@@ -600,8 +641,8 @@ static void nag(struct sm_job *job)
     int64_t nap_ns = NAG_FIRST_NS;
     for (;;) {
         sm_lock(&pool->lock);
-        pool->is_nagging = !pool->is_ending && remind_all(pool);
-        bool goes_on = pool->is_nagging;
+        bool goes_on = !pool->is_ending && remind_all(pool);
+        pool->is_nagging = pool->has_nag = goes_on;
         sm_unlock(&pool->lock);
         if (!goes_on) return;
         /* On virtual time this does not wait: a thread in a system call keeps the clock from moving. */
@@ -666,16 +707,37 @@ void sm_pool_interrupt(struct sm_job *job, bool is_abandoned)
     if (must_nag) start_nag(pool);
 }
 
-void sm_pool_interrupt_all(struct sm_pool *pool)
+int64_t sm_pool_remind(struct sm_job *job)
+{
+    struct sm_pool *pool = job->job_class->pool;
+    struct sm_pool_thread *called = NULL;
+    sm_lock(&pool->lock);
+    const struct sm_pool_thread *thread = thread_of(pool, job);
+    bool is_alone = thread != NULL && thread->is_interrupted && !pool->has_nag;
+    if (is_alone) {
+        sm_os_interrupt(thread->thread_id);
+        called = summon(pool); /* for the nag, which may have better luck now */
+    }
+    sm_unlock(&pool->lock);
+    call_thread(called);
+    return is_alone ? sm_now_ns() + NAG_LAST_NS : INT64_MAX;
+}
+
+uint32_t sm_pool_interrupt_all(struct sm_pool *pool)
 {
     bool must_nag = false;
+    uint32_t count = 0;
     sm_lock(&pool->lock);
     for (struct sm_list *link = pool->all.next; link != &pool->all; link = link->next) {
         struct sm_pool_thread *thread = sm_container_of(link, struct sm_pool_thread, in_pool);
-        if (thread->job != NULL && interrupt(pool, thread)) must_nag = true;
+        if (!thread->may_be_told || thread->is_interrupted) continue;
+        sm_scope_cancel(sm_scope_of(&thread->around));
+        if (interrupt(pool, thread)) must_nag = true;
+        count++;
     }
     sm_unlock(&pool->lock);
     if (must_nag) start_nag(pool);
+    return count;
 }
 
 /* ---- the end ---- */
@@ -694,9 +756,10 @@ static void begin_end(struct sm_pool *pool)
         sm_list_remove(link);
         call_thread(sm_container_of(link, struct sm_pool_thread, link));
     }
+    bool is_nagging = pool->is_nagging;
     sm_unlock(&pool->lock);
     sm_store_relaxed(&pool->nag_ends, 1); /* relaxed: the nag looks at is_ending under the lock */
-    sm_os.futex_wake(&pool->nag_ends, 1);
+    if (is_nagging) sm_os.futex_wake(&pool->nag_ends, 1);
     refuse_all(&refused, -ESHUTDOWN);
 }
 
@@ -719,13 +782,14 @@ static void wait_for_threads(struct sm_pool *pool, int64_t deadline_ns)
     }
 }
 
-uint32_t sm_pool_end(struct sm_pool *pool, int64_t deadline_ns)
+uint32_t sm_pool_end(struct sm_pool *pool, int64_t grace_ns)
 {
     begin_end(pool);
     /* The real futex knows no virtual deadline: there we wait for the end of all jobs. */
-    if (sm_clock_is_virtual()) deadline_ns = INT64_MAX;
+    bool is_virtual = sm_clock_is_virtual();
     sm_clock_idle();
-    wait_for_threads(pool, deadline_ns);
+    wait_for_threads(pool, is_virtual ? INT64_MAX : seam_after(grace_ns));
+    if (sm_pool_interrupt_all(pool) > 0) wait_for_threads(pool, seam_after(grace_ns));
     sm_clock_busy();
 
     sm_lock(&pool->lock);
@@ -767,8 +831,9 @@ uint32_t sm_pool_job_count(struct sm_pool *pool)
 uint32_t sm_pool_jobs(struct sm_pool *pool, struct sm_pool_job *out_jobs, uint32_t max)
 {
     uint32_t count = 0;
-    int64_t now_ns = sm_now_ns();
     sm_lock(&pool->lock);
+    int64_t now_ns =
+            sm_now_ns(); /* not earlier: who has just begun would be younger than nothing */
     for (struct sm_list *link = pool->all.next; link != &pool->all; link = link->next) {
         const struct sm_pool_thread *one = sm_container_of(link, struct sm_pool_thread, in_pool);
         if (one->job == NULL || one->job_class->is_private) continue;

@@ -35,7 +35,8 @@
  * A thread that has nothing to do spins a little, since in a busy program the next job is near, and
  * then sleeps. Threads stay until the runtime ends.
  *
- * A job of an interruptible class that is cancelled has a signal sent to its thread, again and again
+ * A job of an interruptible class that is cancelled, or runs still when the runtime's end has lost its
+ * patience, has a signal sent to its thread, again and again
  * until it has ended: one that arrives just before a system call is lost. The sender holds the lock
  * and finds the job on its thread; the thread ends the job under the lock and then makes a system
  * call, after which no signal can be on its way. So a later job is never hit.
@@ -92,11 +93,12 @@ struct sm_pool;
 int sm_pool_new(seam_runtime *runtime, uint32_t blockers_max, struct sm_pool **out_pool);
 
 /*
- * End the threads and wait for them until deadline_ns, then leave those that are still in a job to
- * themselves: they keep the runtime until the last one has ended. Their jobs have been given up by
- * their submitters. From then on every job is refused. Returns how many were left.
+ * End the threads and wait for them for grace_ns, and again once jobs have been interrupted that can
+ * be; then leave those that are still in a job to themselves: they keep the runtime until the last one
+ * has ended. Their jobs have been given up by their submitters, or belong to some outside. From then
+ * on every job is refused. Returns how many were left.
  */
-uint32_t sm_pool_end(struct sm_pool *pool, int64_t deadline_ns);
+uint32_t sm_pool_end(struct sm_pool *pool, int64_t grace_ns);
 
 /* Give the memory back, with the runtime's. */
 void sm_pool_free(struct sm_pool *pool);
@@ -112,6 +114,10 @@ struct seam_job_class *sm_pool_current_class(void);
  * no other can be started. -ESHUTDOWN at the end. Any thread; never suspends. */
 int sm_pool_submit(struct seam_job_class *job_class, struct sm_job *job, bool only_if_free);
 
+/* A job of this class has been turned away before it came here: the runtime is stopping. -ESHUTDOWN.
+ * Any thread; never suspends. */
+int sm_pool_turn_away(struct seam_job_class *job_class);
+
 /* Take a job out of the line; false if it has begun or been refused. Any thread; never suspends. */
 bool sm_pool_withdraw(struct sm_job *job);
 
@@ -120,8 +126,14 @@ bool sm_pool_withdraw(struct sm_job *job);
  * have ended. Any thread; never suspends. */
 void sm_pool_interrupt(struct sm_job *job, bool is_abandoned);
 
-/* The same for every running job of an interruptible class. */
-void sm_pool_interrupt_all(struct sm_pool *pool);
+/* Who waits for the end of a job so interrupted calls this before each wait, which lasts until the
+ * time that is returned. Signals that came too early must be sent again, and where the system has no
+ * thread to do it, it is done here. Any thread; never suspends. */
+int64_t sm_pool_remind(struct sm_job *job);
+
+/* Interrupt every running job of an interruptible class that is not yet, and cancel it, that is what it
+ * waits for in seam: it is to see why. Returns how many. Any thread; never suspends. */
+uint32_t sm_pool_interrupt_all(struct sm_pool *pool);
 
 /* Jobs that wait in line, or have begun; without errands. Any thread. */
 uint32_t sm_pool_job_count(struct sm_pool *pool);

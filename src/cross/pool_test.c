@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -419,6 +421,65 @@ TEST(a_job_inside_a_job_is_refused_where_no_second_thread_can_be_started)
     stop();
 }
 
+static _Atomic(int) signals;
+
+static void count_signal(int signal)
+{
+    (void)signal;
+    (void)sm_add_relaxed(&signals, 1);
+}
+
+/* The first signal has come before there is anything to interrupt. */
+static int read_after_signal(void *arg)
+{
+    struct reader *reader = arg;
+    seam_event_set(&reader->has_begun);
+    while (sm_load_relaxed(&signals) == 0) {
+        (void)sched_yield();
+    }
+    return read_byte(arg);
+}
+
+static int block_in_read(void *arg)
+{
+    struct reader *reader = arg;
+    CHECK_OK(seam_block(
+            reader->job_class, read_after_signal, reader, &reader->result, SEAM_FOREVER));
+    return 0;
+}
+
+static int interrupt_reader(void *arg)
+{
+    struct reader *reader = arg;
+    struct seam_scope scope;
+    CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
+    CHECK_OK(seam_spawn(&scope, block_in_read, reader, NULL, NULL));
+    CHECK_OK(seam_event_wait(&reader->has_begun, SEAM_FOREVER));
+    CHECK_OK(seam_scope_cancel(&scope));
+    CHECK_ERR(seam_scope_end(&scope), ECANCELED);
+    return 0;
+}
+
+TEST(a_job_is_interrupted_again_where_no_thread_can_be_started_to_do_so)
+{
+    const struct sigaction action = {.sa_handler = count_signal, .sa_flags = SA_ONSTACK};
+    CHECK_OK(sigaction(SIGURG, &action, NULL));
+    start(4);
+    real_thread_start = sm_os.thread_start;
+    sm_os.thread_start = start_a_few;
+    sm_store_relaxed(&threads_allowed, 1);
+    const struct seam_job_class_options options = {.interruptible = true};
+    struct reader reader = {.has_begun = SEAM_EVENT_INIT};
+    CHECK_OK(seam_job_class_new(runtime, &options, &reader.job_class));
+    CHECK_OK(pipe2(reader.fds, O_CLOEXEC));
+    CHECK_OK(seam_call(runtime, interrupt_reader, &reader, NULL, SEAM_FOREVER));
+    CHECK_EQ(reader.result, -EINTR);
+    CHECK_OK(close(reader.fds[0]));
+    CHECK_OK(close(reader.fds[1]));
+    sm_os.thread_start = real_thread_start;
+    stop();
+}
+
 /* Goal: priority decides, but not always. Method: one thread for all classes, held up until every
  * job is in line. */
 TEST(the_highest_priority_is_served_first_and_every_eighth_time_the_oldest_job)
@@ -526,7 +587,7 @@ static int abandon_job(void *arg)
 /* Goal: a job that nobody waits for may outlive the runtime, whose memory it keeps, and is destroyed
  * when it ends. Method: the job ends when the runtime has been freed; sanitizers and the runner see
  * what is touched or left behind. */
-TEST(an_abandoned_job_may_outlive_its_runtime)
+TEST_ONCE(an_abandoned_job_may_outlive_its_runtime)
 {
     const struct seam_options options = {.workers = 1, .grace_ns = SEAM_MILLISECOND};
     CHECK_OK(seam_runtime_new(&options, &runtime));

@@ -29,15 +29,17 @@ void sm_report_begin(struct sm_report *report, seam_runtime *runtime, struct sea
     *report = (struct sm_report){.out = out, .runtime = runtime};
     if (out == NULL) return;
     report->began_ns = sm_now_ns();
-    report->finished = sm_runtime_finished_count(runtime);
+    struct seam_runtime_stats stats;
+    sm_runtime_stats_read(runtime, &stats);
+    report->tasks = stats.tasks_live;
     report->jobs = sm_pool_job_count(runtime->pool);
 }
 
 /* How long ago the task began, at least. */
 static int64_t age_of(const struct sm_report *report, const struct sm_task *task)
 {
-    int64_t now_ns = sm_now_ns();
     uint32_t began = sm_load_relaxed(&task->began); /* relaxed: for this report only */
+    int64_t now_ns = sm_now_ns();                   /* after it, else it might lie in the future */
     /* In 32 bits, as it was counted: it wraps after 52 days. */
     uint32_t steps = (uint32_t)(now_ns >> SM_TASK_BEGAN_SHIFT) - began;
     int64_t age_ns = began != 0 ? (int64_t)steps << SM_TASK_BEGAN_SHIFT : 0;
@@ -159,8 +161,10 @@ void sm_report_end(struct sm_report *report)
 {
     struct seam_stop_report *out = report->out;
     if (out == NULL) return;
-    out->tasks_ended = sm_runtime_finished_count(report->runtime) - report->finished;
-    out->tasks_live = out->tasks_ended + out->tasks_left;
+    /* Not what has been counted as finished since: some may be among those that were left a moment
+     * ago. On the other hand a task that was being spawned may be left, and not have been counted. */
+    out->tasks_live = report->tasks > out->tasks_left ? report->tasks : out->tasks_left;
+    out->tasks_ended = out->tasks_live - out->tasks_left;
     uint64_t left = out->jobs_left + out->jobs_abandoned;
     out->jobs_ended = report->jobs > left ? report->jobs - left : 0;
 }

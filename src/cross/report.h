@@ -22,8 +22,8 @@ struct sm_report {
     struct seam_stop_report *out;                /* NULL: nobody asked */
     const struct sm_task *listed[SEAM_LEFT_MAX]; /* whom out->left is about; jobs: NULL */
     seam_runtime *runtime;
-    uint64_t finished; /* tasks, when it began */
-    uint64_t jobs;     /* likewise */
+    uint64_t tasks; /* that had not ended, when it began */
+    uint64_t jobs;  /* likewise */
     int64_t began_ns;
 };
 

@@ -183,7 +183,8 @@ int seam_runtime_fd(seam_runtime *runtime)
     if (!runtime->is_current_thread) return -EINVAL;
     /* acquire: pairs with the release in sm_runtime_end(). */
     if (sm_load_acquire(&runtime->state) == SM_RUNTIME_STOPPED) return -ESHUTDOWN;
-    return runtime->workers[0].poller.epoll_fd;
+    /* The lock may have been held when the parent forked. */
+    return sm_os_is_forked_child() ? -EOWNERDEAD : sm_runtime_fd(runtime);
 }
 
 int seam_runtime_poll(seam_runtime *runtime)

@@ -46,7 +46,7 @@ static void *ask(void *arg)
 }
 
 /* Goal: who asks while somebody builds waits for the outcome, and a refusal is only that one's. */
-TEST(a_default_runtime_that_could_not_be_built_is_built_by_the_next_who_asks)
+TEST_ONCE(a_default_runtime_that_could_not_be_built_is_built_by_the_next_who_asks)
 {
     check_leaves_a_runtime();
     real = sm_os;
@@ -274,7 +274,7 @@ static int call_behind_many(void *arg)
 static const struct seam_options one_job = {.workers = 1, .blockers_max = 1};
 
 /* Method: as many tasks are in calls as there may be threads for such calls. */
-TEST(a_call_into_a_driven_runtime_waits_for_a_thread_no_longer_than_its_deadline)
+TEST_ONCE(a_call_into_a_driven_runtime_waits_for_a_thread_no_longer_than_its_deadline)
 {
     sm_clock_make_virtual(1000);
     const struct seam_options options = {.current_thread = true};
@@ -319,7 +319,7 @@ static int stop_behind_many(void *arg)
     return seam_scope_end(&scope);
 }
 
-TEST(a_task_that_stops_a_runtime_waits_for_a_thread_no_longer_than_its_deadline)
+TEST_ONCE(a_task_that_stops_a_runtime_waits_for_a_thread_no_longer_than_its_deadline)
 {
     sm_clock_make_virtual(1000);
     seam_runtime *other = NULL;

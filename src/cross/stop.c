@@ -9,7 +9,8 @@
  *     5  report      who is left (cross/report.h)
  *
  * Only when no task is left are threads joined and memory given back. Jobs without a task that
- * waits for them get the grace again, then they are left to themselves.
+ * waits for them, a caller's outside or abandoned, get the grace; those that can be are interrupted
+ * then and get it again; then they are left to themselves.
  */
 #include "seam/stop.h"
 
@@ -75,7 +76,7 @@ static int drain(struct sm_thread *thread, seam_runtime *runtime, int64_t deadli
 
     int r = wait_until_empty(thread, runtime, patient_until_ns);
     if (r != -ETIMEDOUT) return r;
-    sm_pool_interrupt_all(runtime->pool);
+    (void)sm_pool_interrupt_all(runtime->pool);
     return wait_until_empty(thread, runtime, deadline_ns);
 }
 
@@ -94,7 +95,7 @@ static int stop_alone(
         r = drain(thread, runtime, deadline_ns);
         if (r == 0) {
             sm_scope_dispose_finished(sm_runtime_root(runtime));
-            uint32_t left = sm_pool_end(runtime->pool, seam_after(runtime->grace_ns));
+            uint32_t left = sm_pool_end(runtime->pool, runtime->grace_ns);
             if (left > 0) sm_report_abandoned(&report);
             sm_runtime_end(runtime);
         } else {

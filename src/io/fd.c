@@ -381,6 +381,9 @@ void sm_fd_is_no_file(struct sm_fd *entry)
 
 void sm_fd_forget_poller(const struct sm_poller *poller)
 {
+    /* acquire: pairs with the subtraction in sm_poller_remove(), the last touch of whoever is still
+     * about to take an entry from it. */
+    if (sm_load_acquire(&poller->watched) == 0) return;
     for (int i = 0; i < PAGES; i++) {
         struct sm_fd *page = sm_load_acquire(&pages[i]); /* acquire: pairs with add_page() */
         for (int j = 0; page != NULL && j < PAGE_ENTRIES; j++) {

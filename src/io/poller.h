@@ -16,17 +16,29 @@
 struct sm_poller {
     int epoll_fd;
     int wake_fd;               /* eventfd; readable when another thread wants our attention */
-    int timer_fd;              /* -1, or what wakes a foreign loop that embeds us */
+    _Atomic(int) timer_fd;     /* what wakes a foreign loop that embeds us; -1: none asked yet */
     _Atomic(uint32_t) watched; /* descriptors: with none there is nothing to ask the kernel for */
     bool is_driven;            /* by callers, so that there may be nobody who waits on it */
     bool is_armed;             /* timer_fd has something to wait for */
     bool has_no_pwait2;        /* the kernel is older than 5.11: sleeps are rounded up to 1 ms */
 };
 
-/* 0, or -EMFILE, -ENFILE, -ENOMEM with nothing left open. is_embedded: a foreign loop may sleep on
- * epoll_fd for us, and sm_poller_arm() tells it until when. */
-int sm_poller_init(struct sm_poller *poller, bool is_embedded);
+/* 0, or -EMFILE, -ENFILE, -ENOMEM with nothing left open. */
+int sm_poller_init(struct sm_poller *poller);
 void sm_poller_fini(struct sm_poller *poller);
+
+/* From now on a foreign loop may sleep on epoll_fd for us, and sm_poller_arm() tells it until when. It
+ * is readable the first time, whatever there is to do. The errors of sm_poller_init(), and nothing
+ * has happened. One thread at a time. */
+int sm_poller_embed(struct sm_poller *poller);
+
+/* Any thread. */
+static inline bool sm_poller_is_embedded(const struct sm_poller *poller)
+{
+    /* seq_cst: pairs with the store in sm_poller_embed(). Who does not see it is before the wake-up
+     * that follows. */
+    return sm_load_seq_cst(&poller->timer_fd) >= 0;
+}
 
 /* Report to io/fd.h what is ready, having waited until something is, sm_poller_wake() was called or
  * deadline_ns has passed; 0 does not wait, INT64_MAX waits for ever. Returns how many descriptors

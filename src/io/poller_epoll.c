@@ -44,7 +44,7 @@ static int open_timer(int epoll_fd)
     return r < 0 ? r : sm_take_fd(fd);
 }
 
-int sm_poller_init(struct sm_poller *poller, bool is_embedded)
+int sm_poller_init(struct sm_poller *poller)
 {
     *poller = (struct sm_poller){.timer_fd = -1};
     sm_auto_close int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -56,19 +56,28 @@ int sm_poller_init(struct sm_poller *poller, bool is_embedded)
     int r = watch_own(epoll_fd, wake_fd);
     if (r < 0) return r;
 
-    if (is_embedded) {
-        r = open_timer(epoll_fd);
-        if (r < 0) return r;
-        poller->timer_fd = r;
-    }
     poller->epoll_fd = sm_take_fd(epoll_fd);
     poller->wake_fd = sm_take_fd(wake_fd);
     return 0;
 }
 
+int sm_poller_embed(struct sm_poller *poller)
+{
+    if (sm_poller_is_embedded(poller)) return 0;
+    int r = open_timer(poller->epoll_fd);
+    if (r < 0) return r;
+    /* seq_cst: pairs with the load in sm_poller_is_embedded(). */
+    sm_store_seq_cst(&poller->timer_fd, r);
+    /* Whoever rested before this has not armed the timer, and who had something for us may have found
+     * nobody to tell: have the loop look for itself. */
+    sm_poller_wake(poller);
+    return 0;
+}
+
 void sm_poller_fini(struct sm_poller *poller)
 {
-    if (poller->timer_fd >= 0) (void)close(poller->timer_fd);
+    int timer_fd = sm_load_relaxed(&poller->timer_fd); /* relaxed: nobody embeds it any more */
+    if (timer_fd >= 0) (void)close(timer_fd);
     (void)close(poller->wake_fd);
     (void)close(poller->epoll_fd);
 }
@@ -136,14 +145,15 @@ int sm_poller_wait(struct sm_poller *poller, int64_t deadline_ns)
 void sm_poller_arm(struct sm_poller *poller, int64_t deadline_ns)
 {
     bool arms = deadline_ns != INT64_MAX;
-    if (poller->timer_fd < 0 || (!arms && !poller->is_armed)) return;
+    if (!sm_poller_is_embedded(poller) || (!arms && !poller->is_armed)) return;
 
     struct itimerspec when = {};
     if (arms) {
         when.it_value.tv_sec = deadline_ns / NS_PER_SECOND;
         when.it_value.tv_nsec = deadline_ns % NS_PER_SECOND;
     }
-    sm_assert(timerfd_settime(poller->timer_fd, TFD_TIMER_ABSTIME, &when, NULL) == 0);
+    int timer_fd = sm_load_relaxed(&poller->timer_fd); /* relaxed: it is there, and stays */
+    sm_assert(timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &when, NULL) == 0);
     poller->is_armed = arms;
 }
 
@@ -169,5 +179,6 @@ void sm_poller_remove(struct sm_poller *poller, int fd)
 {
     /* It fails where somebody has closed fd: the kernel has removed it then. */
     (void)epoll_ctl(poller->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-    (void)sm_sub_relaxed(&poller->watched, 1); /* relaxed: as above */
+    /* acq_rel: pairs with the acquire in sm_fd_forget_poller(). It is our last touch. */
+    (void)sm_sub_acq_rel(&poller->watched, 1);
 }

@@ -62,15 +62,19 @@ static void drop(struct held *held)
     sm_store_relaxed(&held_count, sm_load_relaxed(&held_count) - 1);
 }
 
-/* Before it is unlocked: afterwards it may be another's, or gone. */
+/* Before it is unlocked: afterwards it may be another's, or gone. It is the unlocker's own note that
+ * goes: of one lock there may be several readers. Only where there is none, another's: some have a
+ * mutex unlocked by whom they have handed it to. */
 static void note_unlocked(const void *object)
 {
     /* relaxed: whoever unlocks it has locked it, and sees that. */
     if (sm_load_relaxed(&held_count) == 0) return;
+    const struct sm_stack *stack = sm_stack_around(__builtin_frame_address(0));
     sm_lock(&lock);
     struct held *last = NULL;
     for (int i = 0; i < HELD_MAX; i++) {
-        if (table[i].lock == object) last = &table[i];
+        if (table[i].lock != object) continue;
+        if (last == NULL || last->stack != stack || table[i].stack == stack) last = &table[i];
     }
     if (last != NULL) drop(last);
     sm_unlock(&lock);

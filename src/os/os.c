@@ -127,37 +127,47 @@ int64_t sm_os_coarse_ns(void)
     return sm_os.now_ns == real_now_ns ? sm_os_clock_ns(CLOCK_MONOTONIC_COARSE) : sm_os.now_ns();
 }
 
-/* The first line of a small file, without its newline; false if there is none. */
-static bool read_line(const char *path, char *line, size_t bytes)
+/* The first line of a small file, without its newline, which may be none. */
+static int read_line(const char *path, char *line, size_t bytes)
 {
     sm_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
+    if (fd < 0) return sm_neg_errno();
 
     ssize_t len = read(fd, line, bytes - 1);
-    if (len <= 0) return false;
+    if (len < 0) return sm_neg_errno();
 
     line[len] = '\0';
     line[strcspn(line, "\n")] = '\0';
-    return true;
+    return 0;
 }
 
-/* The quota of our cgroup (version 2), in whole CPUs rounded up; 0 if there is none. */
-static unsigned quota_cpus(void)
+/* How many whole CPUs, rounded up, "QUOTA PERIOD" is; 0 for "max". */
+static int cpus_of(const char *line)
 {
-    char line[256];
-    if (!read_line("/proc/self/cgroup", line, sizeof line) || strncmp(line, "0::", 3) != 0) {
-        return 0;
-    }
-    char path[sizeof line + 64];
-    (void)snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", line + 3);
-    if (!read_line(path, line, sizeof line)) return 0;
-
     char *end = NULL;
     long quota = strtol(line, &end, 10);
-    if (end == line) return 0; /* "max" */
+    if (end == line) return 0;
     long period = strtol(end, NULL, 10);
     if (quota <= 0 || period <= 0) return 0;
-    return (unsigned)((quota + period - 1) / period);
+    return (int)((quota + period - 1) / period);
+}
+
+/* The quota of our cgroup (version 2), in CPUs; 0 if there is none, or an error. */
+static int quota_cpus(void)
+{
+    char line[256];
+    int r = read_line("/proc/self/cgroup", line, sizeof line);
+    if (r == 0 && strncmp(line, "0::", 3) != 0) return 0;
+    char path[sizeof line + 64];
+    if (r == 0) (void)snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", line + 3);
+    if (r == 0) r = read_line(path, line, sizeof line);
+    return r == 0 ? cpus_of(line) : r;
+}
+
+/* Might the next try succeed? */
+static bool is_passing(int error)
+{
+    return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -EINTR;
 }
 
 /* The same, read once: a quota is set before a program is started, and opening files costs. */
@@ -166,8 +176,9 @@ static unsigned known_quota_cpus(void)
     static _Atomic(unsigned) known;           /* plus one; 0: not read yet */
     unsigned quota = sm_load_relaxed(&known); /* relaxed: a number, and always the same */
     if (quota != 0) return quota - 1;
-    quota = quota_cpus();
-    sm_store_relaxed(&known, quota + 1); /* relaxed: as above */
+    int cpus = quota_cpus();
+    quota = cpus > 0 ? (unsigned)cpus : 0;
+    if (!is_passing(cpus)) sm_store_relaxed(&known, quota + 1); /* relaxed: as above */
     return quota;
 }
 
@@ -203,6 +214,7 @@ void sm_os_membarrier_prepare(void)
     if (sm_load_relaxed(&membarrier_state) != 0) return;
 
     long r = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+    if (r < 0 && errno == ENOMEM) return;                 /* it may be different the next time */
     sm_store_relaxed(&membarrier_state, r == 0 ? 1 : -1); /* relaxed: as above */
 }
 
@@ -316,7 +328,7 @@ bool sm_os_thread_syscall(int tid, struct sm_os_syscall *out_call)
     char path[64];
     char line[256];
     (void)snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tid);
-    if (!read_line(path, line, sizeof line)) return false;
+    if (read_line(path, line, sizeof line) < 0) return false;
 
     /* "NUMBER ARG1 .. ARG6 SP PC", "-1 SP PC", or "running". */
     char *end = NULL;

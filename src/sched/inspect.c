@@ -110,11 +110,11 @@ void sm_runtime_each_thread(
         struct seam_runtime *runtime, void (*visit)(void *arg, int tid), void *arg)
 {
     sm_lock(&runtime->lock);
-    uint32_t count = runtime->thread_count; /* they stay to the end */
+    uint32_t slots = runtime->thread_slots; /* they stay to the end */
     sm_unlock(&runtime->lock);
-    for (uint32_t i = 0; i < count; i++) {
-        int tid = sm_load_relaxed(&runtime->tids[i]); /* relaxed: 0 will do */
-        if (tid != 0) visit(arg, tid);
+    for (uint32_t i = 0; i < slots; i++) {
+        int tid = sm_load_relaxed(&runtime->tids[i]); /* relaxed: not known yet will do */
+        if (tid > 0) visit(arg, tid);
     }
     if (!runtime->is_driven) return;
     /* acquire: pairs with the CAS in sm_worker_try_hold(). Records of threads are never unmapped. */

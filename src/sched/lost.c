@@ -75,6 +75,18 @@ static void prepare_burial(struct sm_task *task)
     task->party.shield_depth = 0;
 }
 
+/* The system has no thread to take our place. The role stays in nobody's hands until the monitor has
+ * found one. */
+static void leave_orphan(struct sm_worker *worker, struct sm_thread *thread)
+{
+    if (!worker->runtime->monitor.is_wanted) {
+        sm_panic("a thread in place of one that was ended", __FILE__, __LINE__);
+    }
+    /* release: pairs with the acquire in adopt_orphan() (sched/monitor.c). It carries all that is
+     * owner-only. */
+    sm_store_release(&worker->orphaned_by, thread);
+}
+
 void sm_thread_lost(void *runtime_of_thread)
 {
     struct seam_runtime *runtime = runtime_of_thread;
@@ -101,9 +113,8 @@ void sm_thread_lost(void *runtime_of_thread)
     /* Before the task is sent, which keeps the runtime from ending. */
     sm_bound_ask(worker);
     sm_worker_send(worker, task);
-    if (has_role && !sm_runtime_give_role(runtime, worker, thread)) {
-        sm_panic("a thread in place of one that was ended", __FILE__, __LINE__);
-    }
+    if (has_role && !sm_runtime_give_role(runtime, worker, thread)) leave_orphan(worker, thread);
     sm_store_relaxed(&thread->inside, 0); /* relaxed: it holds no role */
     sm_clock_idle();
+    sm_thread_end();
 }

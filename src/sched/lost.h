@@ -7,7 +7,8 @@
  * return to it. What is lost is that stack and the rest of the function, not the runtime:
  *
  *     the thread, on its way out      gives the task a new stack and nothing to do but to bury
- *                                     itself, and its role to another thread
+ *                                     itself, and its role to another thread; if there is none
+ *                                     to be had, the monitor goes on trying
  *     the task, on the new stack      closes the scopes it has left open, innermost first, each
  *                                     cancelled and waited for; and ends with -EPIPE
  *
@@ -16,8 +17,9 @@
  *
  * It works because user code runs outside the runtime: the thread holds none of our locks and is in
  * none of our queues. Where that does not hold the program ends with a message: a thread that was
- * ended inside the runtime, which only cancellation can do, and that is disabled in our threads; and
- * a thread of somebody else's that drives a runtime, whose own frames go with it (task/thread.c).
+ * ended inside the runtime, which only cancellation can do, and that is disabled in our threads;
+ * a thread of somebody else's that drives a runtime, whose own frames go with it (task/thread.c); and
+ * no memory for the new stack.
  */
 #pragma once
 

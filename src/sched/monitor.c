@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "sched/incident.h"
@@ -17,10 +18,11 @@ enum {
 };
 
 /* How to learn whether a thread sleeps. Kept open: opened for each look, it would now and then take
- * the last descriptor of a program that has one left, and there would be none where it has none. */
+ * the last descriptor of a program that has one left, and there would be none where it has none. The
+ * monitor has at least one, from its beginning on, if there was one to be had. */
 struct lookout {
-    int tid; /* of whom; 0: nobody */
-    int state_fd;
+    int tid;      /* of whom; 0: nobody */
+    int state_fd; /* -1: none */
 };
 
 /* What the monitor saw of a role's holder that was outside, and has not switched since. */
@@ -72,36 +74,49 @@ static void unwatch(struct lookout *lookout)
     *lookout = (struct lookout){.state_fd = -1};
 }
 
-static void watch_thread(struct lookout *lookout, int tid)
+/* So that there is a descriptor where none is left: lookout's own, or that of any other. */
+static void give_one_up(struct watch *watch, struct lookout *lookout)
+{
+    for (uint32_t i = 0; lookout->state_fd < 0 && i < watch->runtime->worker_count; i++) {
+        lookout = &watch->seen[i].lookout;
+    }
+    unwatch(lookout);
+}
+
+static void watch_thread(struct watch *watch, struct lookout *lookout, int tid)
 {
     if (lookout->tid == tid) return;
-    /* The new one first: the descriptor that another waits for is not to be seen free in between.
-     * Where there is none, the old one's has to do. */
+    /* The new one first: the descriptor that another waits for is not to be seen free in between. */
     int fd = sm_os_thread_state_open(tid);
+    if (fd < 0) {
+        give_one_up(watch, lookout);
+        fd = sm_os_thread_state_open(tid);
+    }
+    if (fd < 0) return;
     unwatch(lookout);
-    if (fd < 0) fd = sm_os_thread_state_open(tid);
-    if (fd >= 0) *lookout = (struct lookout){.tid = tid, .state_fd = fd};
+    *lookout = (struct lookout){.tid = tid, .state_fd = fd};
 }
 
 /* Does the holder sleep? False also if the system does not say. */
-static bool is_asleep(struct sighting *seen)
+static bool is_asleep(struct watch *watch, struct sighting *seen)
 {
+    struct lookout *lookout = &seen->lookout;
     /* relaxed: the id is the thread's own for good, or that of one that has ended, of which nothing
      * can be read. */
-    watch_thread(&seen->lookout, sm_load_relaxed(&seen->holder->tid));
-    if (seen->lookout.tid == 0) return false;
-    int r = sm_os_thread_state_is_runnable(seen->lookout.state_fd);
-    if (r < 0) unwatch(&seen->lookout);
+    watch_thread(watch, lookout, sm_load_relaxed(&seen->holder->tid));
+    if (lookout->tid == 0) return false;
+    int r = sm_os_thread_state_is_runnable(lookout->state_fd);
+    if (r < 0) lookout->tid = 0; /* it has ended; its descriptor is kept for the next */
     return r == 0;
 }
 
 /* Compare with the last look. The holder has been outside, without a switch, since then. */
-static enum verdict judge(struct sighting *seen, int64_t cpu_ns)
+static enum verdict judge(struct watch *watch, struct sighting *seen, int64_t cpu_ns)
 {
     int64_t used_ns = cpu_ns - seen->cpu_ns;
     seen->cpu_ns = cpu_ns;
     /* Asked last: it costs as much as all the rest. */
-    if (used_ns < CPU_SLACK_NS && is_asleep(seen)) return BLOCKED;
+    if (used_ns < CPU_SLACK_NS && is_asleep(watch, seen)) return BLOCKED;
     return cpu_ns - seen->first_cpu_ns >= BUSY_NS ? BUSY : FINE;
 }
 
@@ -184,7 +199,22 @@ static bool may_act(
  * not one to be seen again only when it suits. */
 static void alarm_if_asleep(struct watch *watch, struct sighting *seen)
 {
-    if (!watch->is_alarmed) watch->is_alarmed = is_asleep(seen);
+    if (!watch->is_alarmed) watch->is_alarmed = is_asleep(watch, seen);
+}
+
+/* Give a role away whose holder has ended and found nobody. */
+static void adopt_orphan(struct watch *watch, struct sm_worker *worker, int64_t now_ns)
+{
+    struct sighting *seen = &watch->seen[worker->index];
+    /* acquire: pairs with the release in leave_orphan() (sched/lost.c). It carries all that is
+     * owner-only. */
+    struct sm_thread *lost = sm_load_acquire(&worker->orphaned_by);
+    if (lost == NULL || now_ns < seen->retry_ns) return;
+    /* Before it is given: the next holder may end likewise. relaxed: if not, only we look again. */
+    sm_store_relaxed(&worker->orphaned_by, NULL);
+    if (sm_runtime_give_role(watch->runtime, worker, lost)) return;
+    sm_store_relaxed(&worker->orphaned_by, lost); /* relaxed: as above */
+    seen->retry_ns = now_ns + RETRY_AFTER_NS;
 }
 
 static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_ns)
@@ -196,6 +226,7 @@ static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_n
     if (holder == NULL || holder == SM_ROLE_CONTESTED
             || sm_load_relaxed(&holder->inside) != 0) { /* relaxed: sm_role_take() looks again */
         seen->holder = NULL;
+        if (holder == SM_ROLE_CONTESTED) adopt_orphan(watch, worker, now_ns);
         return;
     }
     /* relaxed: the tick moves or it does not; the mark is a hint; the clock is the thread's own for good. */
@@ -222,7 +253,7 @@ static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_n
     if (sm_ring_count(&worker->ring) > 0 && watch->runtime->steal != SEAM_STEAL_NONE) {
         (void)sm_runtime_wake_idle(watch->runtime);
     }
-    enum verdict verdict = is_marked ? DECLARED : judge(seen, cpu_ns);
+    enum verdict verdict = is_marked ? DECLARED : judge(watch, seen, cpu_ns);
     if (verdict == FINE) alarm_if_asleep(watch, seen);
     if (may_act(watch, seen, verdict, now_ns)) act(watch, worker, seen, verdict);
 }
@@ -320,8 +351,11 @@ static int new_watch(struct seam_runtime *runtime, struct watch **out_watch)
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
         watch->seen[i].lookout.state_fd = -1;
     }
+    /* Nobody's yet: the first to be given up, where there is none left for the first lookout. */
+    watch->seen[0].lookout.state_fd = eventfd(0, EFD_CLOEXEC);
     int r = sm_incidents_init(&watch->incidents, runtime);
     if (r < 0) {
+        unwatch(&watch->seen[0].lookout);
         sm_os.unmap(watch, watch_bytes(runtime));
         return r;
     }

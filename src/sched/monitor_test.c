@@ -129,7 +129,7 @@ static uint32_t periods_after_a_block(seam_runtime *runtime)
 
 /* Goal: help comes after four periods at most, also for a thread that has computed before it blocks:
  * whoever is seen asleep, with work waiting, is looked at again after one. */
-TEST(a_thread_that_has_just_blocked_is_looked_at_again_soon)
+TEST_ONCE(a_thread_that_has_just_blocked_is_looked_at_again_soon)
 {
     real = sm_os;
     sm_os.futex_wait = sleep_until_allowed;

@@ -120,7 +120,7 @@ static void *steal_all(void *arg)
  * that pushes and pops, thieves that steal all the time, indexes that wrap in between; everybody
  * counts what they get. Under TSan this also fails if an order in the ring is weakened.
  */
-TEST(owner_and_thieves_get_every_task_once)
+TEST_ONCE(owner_and_thieves_get_every_task_once)
 {
     shared = ring_at(UINT32_MAX - TASKS / 2);
     pthread_t thieves[THIEVES];

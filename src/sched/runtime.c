@@ -97,6 +97,7 @@ static void serve(struct seam_runtime *runtime, struct sm_worker *worker)
 /* NOLINTNEXTLINE(readability-function-size): pthread_cleanup_push() nests three blocks */
 static void *thread_main(void *arg)
 {
+    (void)sm_thread_begin();
     struct start start = *(struct start *)arg;
     free(arg);
     struct seam_runtime *runtime = start.runtime;
@@ -108,7 +109,14 @@ static void *thread_main(void *arg)
     pthread_cleanup_push(sm_thread_lost, runtime);
     serve(runtime, start.worker);
     pthread_cleanup_pop(0);
+    sm_thread_end();
     return NULL;
+}
+
+/* Does a slot belong to a thread that is to be joined? Under the lock, or where none is lost. */
+static bool is_slot_used(const struct seam_runtime *runtime, uint32_t slot)
+{
+    return sm_load_relaxed(&runtime->tids[slot]) != SM_TID_NONE; /* relaxed: under the lock */
 }
 
 /* Under the lock, or before the runtime is known. The role is the caller's to give. */
@@ -118,16 +126,23 @@ static int start_thread(struct seam_runtime *runtime, struct sm_worker *worker)
     struct start *start = malloc(sizeof *start);
     if (start == NULL) return -ENOMEM;
 
-    *start = (struct start){
-            .runtime = runtime, .worker = worker, .tid = &runtime->tids[runtime->thread_count]};
+    uint32_t slot = 0;
+    while (slot < runtime->thread_slots && is_slot_used(runtime, slot)) {
+        slot++;
+    }
+    _Atomic(int) *tid = &runtime->tids[slot];
+    sm_store_relaxed(tid, 0); /* relaxed: the thread writes it next, if there is one */
+    *start = (struct start){.runtime = runtime, .worker = worker, .tid = tid};
     sm_clock_busy();
-    int r = sm_os.thread_start(&runtime->threads[runtime->thread_count], thread_main, start);
+    int r = sm_thread_start(&runtime->threads[slot], thread_main, start);
     if (r < 0) {
+        sm_store_relaxed(tid, SM_TID_NONE); /* relaxed: under the lock */
         sm_clock_idle();
         free(start);
         return r;
     }
     runtime->thread_count++;
+    if (slot == runtime->thread_slots) runtime->thread_slots++;
     return 0;
 }
 
@@ -194,14 +209,13 @@ void sm_runtime_forget_this_thread(struct seam_runtime *runtime)
 {
     sm_lock(&runtime->lock);
     uint32_t i = 0;
-    while (!pthread_equal(runtime->threads[i], pthread_self())) {
+    while (!is_slot_used(runtime, i) || !pthread_equal(runtime->threads[i], pthread_self())) {
         i++;
-        sm_assert(i < runtime->thread_count);
+        sm_assert(i < runtime->thread_slots);
     }
+    /* The others stay where they are: one that has not run yet knows where to write its id. */
+    sm_store_relaxed(&runtime->tids[i], SM_TID_NONE); /* relaxed: under the lock */
     runtime->thread_count--;
-    runtime->threads[i] = runtime->threads[runtime->thread_count];
-    /* relaxed: for reports. */
-    sm_store_relaxed(&runtime->tids[i], sm_load_relaxed(&runtime->tids[runtime->thread_count]));
     sm_unlock(&runtime->lock);
     (void)pthread_detach(pthread_self());
 }
@@ -381,8 +395,8 @@ void sm_runtime_end(struct seam_runtime *runtime)
         signal_spare(sm_container_of(link, struct sm_thread, link), SM_SIGNAL_END);
     }
     sm_unlock(&runtime->lock);
-    for (uint32_t i = 0; i < runtime->thread_count; i++) {
-        (void)pthread_join(runtime->threads[i], NULL);
+    for (uint32_t i = 0; i < runtime->thread_slots; i++) {
+        if (is_slot_used(runtime, i)) (void)pthread_join(runtime->threads[i], NULL);
     }
     wait_for_drivers(runtime);
     /* A caller that polls may still be in the first worker's loop. From here on nobody gets the role. We may hold another: a task
@@ -395,6 +409,7 @@ void sm_runtime_end(struct seam_runtime *runtime)
     thread->role = role;
     sm_lock(&runtime->lock);
     runtime->thread_count = 0;
+    runtime->thread_slots = 0;
     sm_unlock(&runtime->lock);
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
         sm_worker_fini(&runtime->workers[i]);
@@ -426,7 +441,8 @@ void sm_runtime_unref(struct seam_runtime *runtime)
     free(runtime);
 }
 
-uint64_t sm_runtime_finished_count(const struct seam_runtime *runtime)
+/* Exact once they have. */
+static uint64_t count_finished(const struct seam_runtime *runtime)
 {
     uint64_t finished = 0;
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
@@ -454,7 +470,7 @@ void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_sta
         stats.stacks_mapped += stacks.carved[i];
     }
     /* Finished first: then no more can have finished than were spawned. */
-    uint64_t finished = sm_runtime_finished_count(runtime);
+    uint64_t finished = count_finished(runtime);
     stats.tasks_spawned = sm_load_relaxed(&runtime->spawned_outside)
             + sm_scope_count_calls(sm_runtime_root(runtime));
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
@@ -668,6 +684,16 @@ bool sm_runner_drive(struct sm_thread *thread, struct seam_runtime *runtime)
     if (thread->role != NULL) end_driving(runtime, thread);
     if (!is_done && sm_thread_has_bound(thread)) sm_bound_ask(worker);
     return is_done;
+}
+
+int sm_runtime_fd(struct seam_runtime *runtime)
+{
+    struct sm_poller *poller = &runtime->workers[0].poller;
+    sm_lock(&runtime->lock);
+    /* relaxed: who ends the runtime takes the lock after writing this and before its poller goes. */
+    int r = sm_load_relaxed(&runtime->ending) == 0 ? sm_poller_embed(poller) : -ESHUTDOWN;
+    sm_unlock(&runtime->lock);
+    return r < 0 ? r : poller->epoll_fd;
 }
 
 int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread)

@@ -37,6 +37,8 @@ enum sm_runtime_state { SM_RUNTIME_OPEN, SM_RUNTIME_STOPPING, SM_RUNTIME_STOPPED
 /* What sm_thread.signal says to a spare. */
 enum { SM_SIGNAL_NONE, SM_SIGNAL_ROLE, SM_SIGNAL_END };
 
+enum { SM_TID_NONE = -1 };
+
 struct sm_pool;
 
 #define SM_PERIOD_DEFAULT_NS ((int64_t)250 * 1000)
@@ -89,8 +91,10 @@ struct seam_runtime {
     struct sm_list spares;  /* struct sm_thread.link */
     struct sm_list drivers; /* struct sm_thread.driving */
     uint32_t thread_count;
+    uint32_t thread_slots; /* of the next two: those that are in use, or have been */
     pthread_t *threads;
-    _Atomic(int) *tids; /* of the same threads; 0 until it runs */
+    _Atomic(int)
+            *tids; /* of the same threads, written by each; 0 until it runs; SM_TID_NONE: free */
     struct sm_monitor monitor;
     struct sm_inspection inspection;
     struct sm_pool *pool; /* cross/pool.h; ends when the runtime stops, goes with it */
@@ -134,11 +138,11 @@ void sm_runtime_stop_driving(struct seam_runtime *runtime, struct sm_thread *thr
 /* Give the role to worker->heir. The holder. */
 SM_COLD void sm_runtime_pass_on(struct seam_runtime *runtime, struct sm_thread *thread);
 
+/* The descriptor that a foreign loop watches. -ESHUTDOWN, and the errors of sm_poller_init(). */
+int sm_runtime_fd(struct seam_runtime *runtime);
+
 /* Drive a current-thread runtime for a while on behalf of a foreign loop; see seam_runtime_poll(). */
 int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread);
-
-/* Tasks that have finished so far. Exact once they have. */
-uint64_t sm_runtime_finished_count(const struct seam_runtime *runtime);
 
 void sm_runtime_stats_read(struct seam_runtime *runtime, struct seam_runtime_stats *out_stats);
 

@@ -78,7 +78,7 @@ TEST(a_runtime_for_which_there_are_no_descriptors_leaves_nothing_behind)
             r = seam_runtime_new(options[i], &runtime);
         }
         CHECK_OK(r);
-        CHECK_EQ(fds_allowed - 1, i == 0 ? 6 : 3);
+        CHECK_EQ(fds_allowed - 1, i == 0 ? 6 : 2);
         use_and_free(runtime);
     }
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);

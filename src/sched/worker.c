@@ -49,7 +49,7 @@ int sm_worker_init(struct sm_worker *worker, struct seam_runtime *runtime, uint3
             .random = index * 2654435761u + 1,
             .clock_heap = {.wake = wake_for_clock, .has_events = has_events_for_clock},
     };
-    int r = sm_poller_init(&worker->poller, runtime->is_current_thread);
+    int r = sm_poller_init(&worker->poller);
     if (r < 0) return r;
     worker->poller.is_driven = runtime->is_driven && index == 0;
 
@@ -358,6 +358,14 @@ static void empty_inbox(struct sm_worker *worker)
     }
 }
 
+/* Whoever takes the role from here on looks by himself; but a foreign loop must be told to. */
+static bool is_anybody_there(const struct sm_worker *worker)
+{
+    /* seq_cst: pairs with the CAS in sm_worker_try_hold(). What the taker is wanted for has been
+     * written before this load; he looks for it after his CAS. */
+    return sm_load_seq_cst(&worker->role.holder) != NULL || sm_poller_is_embedded(&worker->poller);
+}
+
 void sm_worker_wake(struct sm_worker *worker)
 {
     /* seq_cst: pairs with the seq_cst store in sleep_in_poller(). What it is woken for has been
@@ -366,7 +374,7 @@ void sm_worker_wake(struct sm_worker *worker)
     /* seq_cst: pairs with as above; of several wakers one makes the system call. */
     if (sm_exchange_seq_cst(&worker->is_sleeping, 0) == 0) return;
     sm_clock_busy();
-    sm_poller_wake(&worker->poller);
+    if (is_anybody_there(worker)) sm_poller_wake(&worker->poller);
 }
 
 void sm_worker_deliver(struct sm_worker *worker, struct sm_task *task)

@@ -121,7 +121,7 @@ static void exhaust_and_call(const struct seam_options *options)
     seam_runtime_free(runtime);
 }
 
-TEST(a_thread_can_call_again_after_stacks_ran_out)
+TEST_ONCE(a_thread_can_call_again_after_stacks_ran_out)
 {
     sm_memory_calls.map = map_a_few;
     exhaust_and_call(&(struct seam_options){.workers = 1});

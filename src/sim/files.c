@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -42,13 +43,33 @@ static bool await(int fd, short events)
     return true;
 }
 
-/* Does the connection break now? Both ends see it. */
-static bool is_reset(int fd)
+static bool is_stream_socket(int fd)
 {
     int type = 0;
     socklen_t len = sizeof type;
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_STREAM) return false;
-    if (!sm_sim_has_fault(SEAM_SIM_FAULT_RESET)) return false;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
+static bool is_pipe(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
+/* How much of it is to be moved. Of what a pipe takes at once, of messages and of counters it is all or
+ * nothing, whatever happens. */
+static size_t some_of(int fd, size_t bytes, bool is_read)
+{
+    enum { SOME_MAX = 64 };
+    if (bytes < 2 || (!is_stream_socket(fd) && !(is_read && is_pipe(fd)))) return bytes;
+    if (!sm_sim_has_fault(SEAM_SIM_FAULT_SHORT)) return bytes;
+    return 1 + sm_sim_choose(bytes < SOME_MAX ? (unsigned)bytes : SOME_MAX, SM_SIM_FAULT);
+}
+
+/* Does the connection break now? Both ends see it. */
+static bool is_reset(int fd)
+{
+    if (!is_stream_socket(fd) || !sm_sim_has_fault(SEAM_SIM_FAULT_RESET)) return false;
     if (REAL(shutdown)(fd, SHUT_RDWR) < 0) return false; /* it listens, or is not connected */
     sm_sim_files_changed();
     errno = ECONNRESET;
@@ -73,21 +94,13 @@ static ssize_t end(ssize_t r)
     return r;
 }
 
-/* How much of it is to be moved. */
-static size_t some_of(size_t bytes)
-{
-    if (bytes < 2 || !sm_sim_has_fault(SEAM_SIM_FAULT_SHORT)) return bytes;
-    unsigned max = bytes < 64 ? (unsigned)bytes : 64;
-    return 1 + sm_sim_choose(max, SM_SIM_FAULT);
-}
-
 /* ---- reading ---- */
 
 STANDS_IN ssize_t read(int fd, void *buf, size_t bytes)
 {
     if (!sm_sim_is_simulated()) return REAL(read)(fd, buf, bytes);
     if (!begin(fd, POLLIN)) return -1;
-    return end(REAL(read)(fd, buf, some_of(bytes)));
+    return end(REAL(read)(fd, buf, some_of(fd, bytes, true)));
 }
 
 STANDS_IN ssize_t readv(int fd, const struct iovec *parts, int count)
@@ -123,7 +136,7 @@ STANDS_IN ssize_t recv(int fd, void *buf, size_t bytes, int flags)
     if (!sm_sim_is_simulated()) return REAL(recv)(fd, buf, bytes, flags);
     if (!begin_recv(fd, flags)) return -1;
     if ((flags & MSG_WAITALL) != 0 && is_blocking(fd)) return end(recv_all(fd, buf, bytes, flags));
-    return end(REAL(recv)(fd, buf, some_of(bytes), flags));
+    return end(REAL(recv)(fd, buf, some_of(fd, bytes, true), flags));
 }
 
 STANDS_IN ssize_t recvfrom(int fd, void *restrict buf, size_t bytes, int flags,
@@ -178,8 +191,8 @@ STANDS_IN ssize_t write(int fd, const void *buf, size_t bytes)
     if (!sm_sim_is_simulated()) return REAL(write)(fd, buf, bytes);
     sm_sim_step();
     if (is_reset(fd)) return -1;
-    if (is_blocking(fd)) return end(write_all(fd, buf, some_of(bytes)));
-    return end(REAL(write)(fd, buf, some_of(bytes)));
+    if (is_blocking(fd)) return end(write_all(fd, buf, some_of(fd, bytes, false)));
+    return end(REAL(write)(fd, buf, some_of(fd, bytes, false)));
 }
 
 STANDS_IN ssize_t writev(int fd, const struct iovec *parts, int count)
@@ -206,7 +219,7 @@ STANDS_IN ssize_t send(int fd, const void *buf, size_t bytes, int flags)
 {
     if (!sm_sim_is_simulated()) return REAL(send)(fd, buf, bytes, flags);
     sm_sim_step();
-    struct iovec part = {.iov_base = sm_drop_const(buf), .iov_len = some_of(bytes)};
+    struct iovec part = {.iov_base = sm_drop_const(buf), .iov_len = some_of(fd, bytes, false)};
     return send_message(fd, &(struct msghdr){.msg_iov = &part, .msg_iovlen = 1}, flags);
 }
 

@@ -103,7 +103,7 @@ static void *answer(void *arg)
  * it is being claimed waits for the claimer, who may be writing into its frame. Method: deadlines
  * about as long as an answer takes; the frame says who was there.
  */
-TEST(a_wait_ends_once_and_not_before_its_claimer_is_done)
+TEST_ONCE(a_wait_ends_once_and_not_before_its_claimer_is_done)
 {
     static struct place place;
     sm_list_init(&place.queue);

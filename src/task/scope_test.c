@@ -325,7 +325,7 @@ static void *be_a_guest(void *arg)
 
 /* Goal: a guest that the stop has met does not touch the root when it does not count any more: the
  * runtime may be gone. Method: it is held up at the root's lock. */
-TEST(a_guest_counts_until_it_has_looked_at_the_root)
+TEST_ONCE(a_guest_counts_until_it_has_looked_at_the_root)
 {
     const struct seam_options options = {.workers = 1};
     CHECK_OK(seam_runtime_new(&options, &runtime));

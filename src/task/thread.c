@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "task/thread.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -20,7 +21,17 @@ _Thread_local struct sm_thread *sm_thread_current __attribute__((tls_model("init
 /* Records are reused and never given back: see party.h. */
 static struct sm_lock pool_lock;
 static struct sm_thread *pool;
+static uint32_t pool_count;    /* records in the pool; under the lock */
+static uint32_t promise_count; /* of these, for threads of ours that are being started; likewise */
 static pthread_key_t exit_key;
+
+/* Under the lock. */
+static void push_record(struct sm_thread *thread)
+{
+    thread->next_free = pool;
+    pool = thread;
+    pool_count++;
+}
 
 static void retire(void *arg)
 {
@@ -51,15 +62,16 @@ static void retire(void *arg)
     sm_store_relaxed(&thread->inside, 0); /* relaxed: it holds no role */
     sm_thread_current = NULL;
     sm_lock(&pool_lock);
-    thread->next_free = pool;
-    pool = thread;
+    push_record(thread);
     sm_unlock(&pool_lock);
 }
 
 static void make_exit_key(void)
 {
     sm_os_mark_parent();
-    (void)pthread_key_create(&exit_key, retire);
+    if (pthread_key_create(&exit_key, retire) != 0) {
+        sm_panic("a key for what is left of threads", __FILE__, __LINE__);
+    }
 }
 
 /* A thread leaves its record as it found it; only this one writes all of it, since from then on the
@@ -72,16 +84,26 @@ static struct sm_thread *new_record(void)
     return thread;
 }
 
-SM_COLD struct sm_thread *sm_thread_enrol(void)
+/* NULL: there is none that is not promised to others. */
+static struct sm_thread *take_record(bool is_promised)
+{
+    sm_lock(&pool_lock);
+    struct sm_thread *thread = is_promised || pool_count > promise_count ? pool : NULL;
+    if (is_promised) promise_count--;
+    if (thread != NULL) {
+        pool = thread->next_free;
+        pool_count--;
+    }
+    sm_unlock(&pool_lock);
+    return thread;
+}
+
+static struct sm_thread *enrol(bool is_promised)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, make_exit_key);
 
-    sm_lock(&pool_lock);
-    struct sm_thread *thread = pool;
-    if (thread != NULL) pool = thread->next_free;
-    sm_unlock(&pool_lock);
-
+    struct sm_thread *thread = take_record(is_promised);
     if (thread == NULL) thread = new_record();
     /* Every call of the API needs this record, and most have no way to say -ENOMEM. */
     if (thread == NULL) sm_panic("memory for one more thread", __FILE__, __LINE__);
@@ -92,9 +114,62 @@ SM_COLD struct sm_thread *sm_thread_enrol(void)
     sm_store_relaxed(&thread->tid, sm_os_thread_id());
     sm_context_adopt(&thread->own);
     thread->native = &thread->own;
-    (void)pthread_setspecific(exit_key, thread);
+    /* Threads of ours say themselves that they end. */
+    if (pthread_setspecific(exit_key, thread) != 0 && !is_promised) {
+        sm_panic("memory to hear of a thread's end", __FILE__, __LINE__);
+    }
     sm_thread_current = thread;
     return thread;
+}
+
+SM_COLD struct sm_thread *sm_thread_enrol(void)
+{
+    return enrol(false);
+}
+
+/* A record in the pool that nobody else takes. */
+static int promise_record(void)
+{
+    sm_lock(&pool_lock);
+    bool is_there = pool_count > promise_count;
+    if (is_there) promise_count++;
+    sm_unlock(&pool_lock);
+    if (is_there) return 0;
+
+    struct sm_thread *thread = new_record();
+    if (thread == NULL) return -ENOMEM;
+    sm_lock(&pool_lock);
+    push_record(thread);
+    promise_count++;
+    sm_unlock(&pool_lock);
+    return 0;
+}
+
+static void break_promise(void)
+{
+    sm_lock(&pool_lock);
+    promise_count--;
+    sm_unlock(&pool_lock);
+}
+
+int sm_thread_start(pthread_t *out_thread, void *(*run)(void *), void *arg)
+{
+    int r = promise_record();
+    if (r < 0) return r;
+    r = sm_os.thread_start(out_thread, run, arg);
+    if (r < 0) break_promise();
+    return r;
+}
+
+struct sm_thread *sm_thread_begin(void)
+{
+    return enrol(true);
+}
+
+void sm_thread_end(void)
+{
+    (void)pthread_setspecific(exit_key, NULL);
+    retire(sm_thread_self());
 }
 
 #if !defined(__x86_64__)
@@ -138,7 +213,8 @@ void sm_thread_poke(struct sm_thread *thread)
 SM_COLD struct sm_thread *sm_enter_slow(struct sm_thread *thread)
 {
     struct sm_thread *holder = NULL;
-    /* acquire: pairs with the release in sm_role_take(). A contest lasts as long as one membarrier. */
+    /* acquire: pairs with the release in sm_role_take(). A contest lasts as long as one membarrier; or
+     * until there is a thread in place of one that was lost. */
     while ((holder = sm_load_acquire(&thread->role->holder)) == SM_ROLE_CONTESTED) {
         (void)sched_yield();
     }

@@ -94,8 +94,15 @@ static inline void sm_thread_end_life(struct sm_thread *thread)
             &thread->life, sm_load_relaxed(&thread->life) + 1); /* relaxed: only we write it */
 }
 
-/* Make a record for the calling thread. */
+/* Make a record for the calling thread. Without memory for it the program is stopped. */
 SM_COLD struct sm_thread *sm_thread_enrol(void);
+
+/* Start a thread of ours, for which there is a record: it calls sm_thread_begin() before all else that
+ * asks for one, and sm_thread_end() last. -ENOMEM, or what sm_os.thread_start() says. Any thread; never
+ * suspends. */
+int sm_thread_start(pthread_t *out_thread, void *(*run)(void *), void *arg);
+struct sm_thread *sm_thread_begin(void);
+void sm_thread_end(void);
 
 /*
  * The calling thread's record, made when first asked for. Any thread; never suspends. Good until

@@ -20,7 +20,7 @@ static void fire(struct sm_timer *timer)
     fired_count++;
 }
 
-TEST(timers_fire_in_the_order_of_their_deadlines)
+TEST_ONCE(timers_fire_in_the_order_of_their_deadlines)
 {
     struct sm_timer_heap heap;
     sm_timer_heap_init(&heap);
@@ -36,7 +36,7 @@ TEST(timers_fire_in_the_order_of_their_deadlines)
     CHECK_EQ(fired_count, MANY);
 }
 
-TEST(only_the_earliest_asks_for_a_wake)
+TEST_ONCE(only_the_earliest_asks_for_a_wake)
 {
     struct sm_timer_heap heap;
     sm_timer_heap_init(&heap);
@@ -127,7 +127,7 @@ static unsigned count_due(const struct sm_timer timers[MANY], int64_t now_ns)
 }
 
 /* Against the simplest thing that could be right: an array that is searched. */
-TEST(random_steps_agree_with_an_array)
+TEST_ONCE(random_steps_agree_with_an_array)
 {
     struct sm_timer_heap heap;
     sm_timer_heap_init(&heap);

@@ -3,6 +3,8 @@
  * boundary/os_lock.c - a lock of the operating system held across a wait: row k.
  */
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -83,7 +85,7 @@ static int wait_beside_each_other(void *arg)
 }
 
 /* Row k. With Tokio the program hangs, and nobody says why. */
-TEST(a_mutex_that_is_held_across_a_wait_is_reported_once_with_both_places)
+TEST_ONCE(a_mutex_that_is_held_across_a_wait_is_reported_once_with_both_places)
 {
     if (!SM_LOCK_CHECK) CHECK_SKIP("built without SEAM_LOCK_CHECK");
     char text[16384];
@@ -116,7 +118,7 @@ static int yield_with_a_read_lock(void *arg)
     return 0;
 }
 
-TEST(a_read_lock_that_is_held_across_a_yield_is_reported)
+TEST_ONCE(a_read_lock_that_is_held_across_a_yield_is_reported)
 {
     if (!SM_LOCK_CHECK) CHECK_SKIP("built without SEAM_LOCK_CHECK");
     char text[16384];
@@ -124,6 +126,62 @@ TEST(a_read_lock_that_is_held_across_a_yield_is_reported)
     capture(&options, yield_with_a_read_lock, text, sizeof text);
     CHECK_EQ((long long)sm_lockcheck_reports(), 1);
     CHECK(strstr(text, "holds the OS lock") != NULL);
+}
+
+/* Steps of two readers of one lock, each on a thread of its own. */
+static _Atomic(int) step;
+
+static void wait_for_step(int wanted)
+{
+    while (atomic_load(&step) < wanted) {
+        (void)sched_yield();
+    }
+}
+
+static int read_first(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(pthread_rwlock_rdlock(&rwlock), 0);
+    atomic_store(&step, 1);
+    wait_for_step(2);
+    CHECK_EQ(pthread_rwlock_unlock(&rwlock), 0);
+    atomic_store(&step, 3);
+    return (int)CHECK_OK(seam_yield());
+}
+
+static int read_second(void *arg)
+{
+    (void)arg;
+    wait_for_step(1);
+    CHECK_EQ(pthread_rwlock_rdlock(&rwlock), 0);
+    atomic_store(&step, 2);
+    wait_for_step(3);
+    CHECK_OK(seam_yield());
+    CHECK_EQ(pthread_rwlock_unlock(&rwlock), 0);
+    return 0;
+}
+
+static int read_together(void *arg)
+{
+    (void)arg;
+    struct seam_scope scope;
+    const struct seam_task_options first = {.name = "first"};
+    const struct seam_task_options second = {.name = "second"};
+    CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
+    CHECK_OK(seam_spawn(&scope, read_first, NULL, &first, NULL));
+    CHECK_OK(seam_spawn(&scope, read_second, NULL, &second, NULL));
+    return (int)CHECK_OK(seam_scope_end(&scope));
+}
+
+TEST(of_two_readers_the_one_is_reported_that_waits_with_the_lock)
+{
+    if (!SM_LOCK_CHECK) CHECK_SKIP("built without SEAM_LOCK_CHECK");
+    char text[16384];
+    const struct seam_options options = {.workers = 2, .quiet_incidents = true};
+    capture(&options, read_together, text, sizeof text);
+    CHECK(strstr(text, "task \"second\"") != NULL);
+    CHECK(strstr(text, "task \"first\"") == NULL);
+    CHECK_EQ((long long)sm_lockcheck_reports(), 1);
 }
 
 static int unlock_and_wait(void *arg)

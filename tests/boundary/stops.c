@@ -3,6 +3,7 @@
  * boundary/stops.c - what whoever stops a runtime learns: rows i, i2 and j.
  */
 #include <dlfcn.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -10,6 +11,7 @@
 
 #include "base/sanitizer.h"
 #include "boundary/flavours.h"
+#include "os/os.h"
 #include "time/clock.h"
 
 /* ---- who is left ---- */
@@ -343,6 +345,47 @@ ON_WORKERS(a_task_that_blocks_its_thread_is_found_there)
     job_fini(&job);
 }
 
+static struct sm_os real;
+static _Thread_local bool is_stopper;
+static struct job *let_go_job;
+static struct seam_stop_report let_go_report;
+
+/* Once the task has been counted, it is let go; its worker answers for it when it has ended. */
+static int64_t let_go_once_counted(void)
+{
+    if (is_stopper && let_go_report.tasks_left == 1 && let_go_job != NULL) {
+        gate_open(&let_go_job->gate);
+        let_go_job = NULL;
+    }
+    return real.now_ns();
+}
+
+/* Goal: a task that ends while a report is made is in one figure only.
+ * Method: it ends after it has been counted, and before the report is complete. */
+TEST(a_task_that_ends_during_the_report_is_not_counted_twice)
+{
+    struct job job;
+    job_init(&job);
+    const struct seam_options options = {.workers = 1, .overtake = SEAM_OVERTAKE_OFF};
+    real = sm_os;
+    sm_os.now_ns = let_go_once_counted;
+    struct caller caller = {new_runtime(&options), block_at_the_gate, &job, 0};
+    begin_call(&caller);
+    gate_pass(&job.begun);
+    let_go_job = &job;
+    is_stopper = true;
+    CHECK_ERR(seam_runtime_stop(caller.runtime, &let_go_report, SEAM_NOW), EAGAIN);
+    CHECK(let_go_job == NULL);
+    CHECK_EQ(let_go_report.tasks_left, 1);
+    CHECK_EQ(let_go_report.tasks_ended, 0);
+    CHECK_EQ(let_go_report.tasks_live, 1);
+    CHECK_OK(seam_runtime_stop(caller.runtime, NULL, SEAM_FOREVER));
+    end_call(&caller);
+    seam_runtime_free(caller.runtime);
+    sm_os = real;
+    job_fini(&job);
+}
+
 static _Atomic(bool) was_urged;
 
 static void note_urge(int signal)
@@ -411,6 +454,181 @@ ON_EVERY_RUNTIME(a_job_that_is_abandoned_is_reported)
     gate_open(&job.gate);
     gate_pass(&job.destroyed);
     job_fini(&job);
+}
+
+/* ---- the same, in a system call that may be interrupted ---- */
+
+enum { READS_FOREVER = INT32_MAX };
+
+struct reader {
+    seam_job_class *job_class;
+    struct gate begun;
+    struct gate input;
+    int64_t interrupted_ns; /* for the first time */
+    int reads_max;          /* that it insists on, each having been interrupted */
+    int result;
+};
+
+static void reader_init(struct reader *reader, seam_runtime *runtime)
+{
+    const struct seam_job_class_options options = {.name = "readers", .interruptible = true};
+    CHECK_OK(seam_job_class_new(runtime, &options, &reader->job_class));
+    gate_init(&reader->begun);
+    gate_init(&reader->input);
+}
+
+static void reader_fini(struct reader *reader)
+{
+    gate_fini(&reader->begun);
+    gate_fini(&reader->input);
+}
+
+/* As most that know EINTR do: unless it has been cancelled, it begins again. */
+static int read_until_cancelled(void *arg)
+{
+    struct reader *reader = arg;
+    gate_open(&reader->begun);
+    char byte = 0;
+    int reads = 0;
+    while (read(reader->input.fds[0], &byte, 1) < 0) {
+        CHECK_EQ(errno, EINTR);
+        if (reader->interrupted_ns == 0) reader->interrupted_ns = seam_now_ns();
+        if (seam_cancelled() < 0 && ++reads >= reader->reads_max) break;
+    }
+    return seam_cancelled();
+}
+
+static int block_on_reader(void *arg)
+{
+    struct reader *reader = arg;
+    CHECK_OK(seam_block(
+            reader->job_class, read_until_cancelled, reader, &reader->result, SEAM_FOREVER));
+    return 0;
+}
+
+static int block_on_reader_behind_a_shield(void *arg)
+{
+    struct seam_shield shield;
+    seam_shield_begin(&shield);
+    int r = block_on_reader(arg);
+    seam_shield_end(&shield);
+    return r;
+}
+
+static void *block_from_outside(void *arg)
+{
+    struct caller *caller = arg;
+    CHECK_OK(block_on_reader(caller->arg));
+    return NULL;
+}
+
+#define LONGER_THAN_ANY_TEST (3600 * SEAM_SECOND)
+
+/* Stop with a reader at work, which ends by that. Returns when the stop began. */
+static int64_t stop_a_reader(const struct seam_options *options, int64_t grace_ns,
+        void *(*begin)(void *), seam_fn *fn, struct reader *reader)
+{
+    struct seam_options patient = *options;
+    patient.grace_ns = grace_ns;
+    struct caller caller = {new_runtime(&patient), fn, reader, 0};
+    reader_init(reader, caller.runtime);
+    CHECK_EQ(pthread_create(&caller.thread, NULL, begin, &caller), 0);
+    gate_pass(&reader->begun);
+
+    int64_t began_ns = seam_now_ns();
+    struct seam_stop_report report;
+    CHECK_OK(seam_runtime_stop(caller.runtime, &report, SEAM_FOREVER));
+    end_call(&caller);
+    CHECK_EQ(reader->result, -ECANCELED);
+    CHECK_EQ(report.jobs_ended, 1);
+    CHECK_EQ(report.jobs_left, 0);
+    CHECK_EQ(report.jobs_abandoned, 0);
+    CHECK_EQ(report.left_count, 0);
+    CHECK_EQ(report.tasks_live, fn != NULL ? 1 : 0);
+    CHECK_EQ(report.tasks_ended, report.tasks_live);
+    struct seam_job_stats stats;
+    seam_job_class_stats_read(reader->job_class, &stats);
+    CHECK_EQ(stats.done, 1);
+    seam_runtime_free(caller.runtime);
+    reader_fini(reader);
+    return began_ns;
+}
+
+ON_EVERY_RUNTIME(a_stop_interrupts_the_job_of_a_task_that_it_cancels_at_once)
+{
+    struct reader reader = {.reads_max = 3};
+    (void)stop_a_reader(options, LONGER_THAN_ANY_TEST, call, block_on_reader, &reader);
+}
+
+ON_EVERY_RUNTIME(a_stop_interrupts_a_job_behind_a_shield_once_the_grace_is_over)
+{
+    enum { GRACE_NS = 5 * 1000 * 1000 };
+    struct reader reader = {.reads_max = 3};
+    int64_t began_ns =
+            stop_a_reader(options, GRACE_NS, call, block_on_reader_behind_a_shield, &reader);
+    CHECK(reader.interrupted_ns >= began_ns + GRACE_NS);
+}
+
+/* Nobody inside waits for it, and nobody outside is cancelled. It has the grace again to end, which is
+ * enough for a machine that is busy. */
+ON_EVERY_RUNTIME(a_stop_interrupts_the_job_of_a_caller_outside_once_the_grace_is_over)
+{
+    enum { GRACE_NS = 500 * 1000 * 1000 };
+    struct reader reader = {.reads_max = 1};
+    int64_t began_ns = stop_a_reader(options, GRACE_NS, block_from_outside, NULL, &reader);
+    CHECK(reader.interrupted_ns >= began_ns + GRACE_NS);
+}
+
+/* It is given the grace again to end, and then it is left to itself. */
+ON_EVERY_RUNTIME(a_job_of_a_caller_outside_that_insists_is_reported)
+{
+    struct seam_options impatient = *options;
+    impatient.grace_ns = 5 * SEAM_MILLISECOND;
+    struct reader reader = {.reads_max = READS_FOREVER};
+    struct caller caller = {new_runtime(&impatient), NULL, &reader, 0};
+    reader_init(&reader, caller.runtime);
+    CHECK_EQ(pthread_create(&caller.thread, NULL, block_from_outside, &caller), 0);
+    gate_pass(&reader.begun);
+
+    struct seam_stop_report report;
+    int64_t began_ns = seam_now_ns();
+    CHECK_OK(seam_runtime_stop(caller.runtime, &report, SEAM_FOREVER));
+    CHECK(seam_now_ns() >= began_ns + 2 * impatient.grace_ns);
+    CHECK_EQ(report.jobs_abandoned, 1);
+    CHECK_EQ(report.jobs_ended, 0);
+    CHECK_EQ(report.left_count, 1);
+    CHECK_EQ(report.left[0].kind, SEAM_LEFT_JOB);
+    CHECK(strcmp(report.left[0].name, "readers") == 0);
+
+    gate_open(&reader.input);
+    end_call(&caller);
+    seam_runtime_free(caller.runtime);
+    reader_fini(&reader);
+}
+
+static int do_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* Whoever comes too late is told, and counted. */
+ON_EVERY_RUNTIME(a_job_that_comes_too_late_is_counted_as_refused)
+{
+    seam_runtime *runtime = new_runtime(options);
+    seam_job_class *user = seam_runtime_jobs(runtime, SEAM_JOBS_USER);
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
+    CHECK_ERR(seam_block(user, do_nothing, NULL, NULL, SEAM_FOREVER), ESHUTDOWN);
+    struct gate destroyed;
+    gate_init(&destroyed);
+    struct job job = {.destroyed = destroyed};
+    CHECK_ERR(seam_block_owned(user, do_nothing, &job, note_destroyed, NULL, SEAM_FOREVER),
+            ESHUTDOWN);
+    struct seam_job_stats stats;
+    seam_job_class_stats_read(user, &stats);
+    CHECK_EQ(stats.refused, 2);
+    seam_runtime_free(runtime);
+    gate_fini(&destroyed);
 }
 
 /* ---- j: a pool thread that uses a runtime which stops, or has ---- */
@@ -507,12 +725,6 @@ ON_EVERY_RUNTIME(a_job_that_has_outlived_its_runtime_is_told)
     gate_fini(&late.begun);
     gate_fini(&late.freed);
     gate_fini(&late.done);
-}
-
-static int do_nothing(void *arg)
-{
-    (void)arg;
-    return 0;
 }
 
 static int use_the_pool(void *arg)

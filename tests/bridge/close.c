@@ -362,6 +362,7 @@ static void close_beside_a_patient_one(const struct kind *kind, int64_t patience
     caller_end(&caller, 0);
     CHECK_EQ(caller.reply.result, -ECANCELED);
     door_close(&door);
+    sm_clock_make_real();
 }
 
 ON_EVERY_BRIDGE(the_deadline_of_each_who_closes_is_kept)

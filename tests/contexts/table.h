@@ -73,7 +73,7 @@
     ROW(seam_release,            OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OPEN, OPEN) \
     ROW(seam_run,                OK  , OK  , OK  , OK  , OK  , CANC, OK  , OK  , DEAD, DEAD) \
     ROW(seam_runtime_default,    OK  , OK  , OK  , OK  , OK  , OK  , OK  , SHUT, DEAD, DEAD) \
-    ROW(seam_runtime_fd,         E_OK, E_OK, E_OK, E_OK, E_OK, E_OK, E_SHUT, INVA, OPEN, OPEN) \
+    ROW(seam_runtime_fd,         E_OK, E_OK, E_OK, E_OK, E_OK, E_OK, E_SHUT, INVA, E_DEAD, E_DEAD) \
     ROW(seam_runtime_free,       OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
     ROW(seam_runtime_jobs,       OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK) \
     ROW(seam_runtime_new,        OK  , OK  , OK  , OK  , OK  , OK  , OK  , OK  , DEAD, DEAD) \

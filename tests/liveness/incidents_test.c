@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -135,17 +136,24 @@ TEST(an_incident_is_told_of_a_driver)
 
 /* ---- without descriptors ---- */
 
+enum { FDS_MAX = 64 };
+
 struct drought {
     struct seam_scope scope;
     int first[2];
     int second[2];
     struct rlimit before;
+    int fds[FDS_MAX];
+    int fd_count;
 };
 
 static int end_drought(void *arg)
 {
     struct drought *drought = arg;
     CHECK_OK(setrlimit(RLIMIT_NOFILE, &drought->before));
+    while (drought->fd_count > 0) {
+        CHECK_OK(close(drought->fds[--drought->fd_count]));
+    }
     CHECK_EQ(write(drought->second[1], "x", 1), 1);
     return (int)write(drought->first[1], "x", 1);
 }
@@ -154,11 +162,14 @@ static int block_in_drought(void *arg)
 {
     struct drought *drought = arg;
     CHECK_OK(seam_spawn(&drought->scope, end_drought, drought, NULL, NULL));
-    int lowest = (int)CHECK_OK(open("/dev/null", O_RDONLY | O_CLOEXEC));
-    CHECK_OK(close(lowest));
     CHECK_OK(getrlimit(RLIMIT_NOFILE, &drought->before));
-    struct rlimit tight = {(rlim_t)lowest, drought->before.rlim_max};
+    const struct rlimit tight = {FDS_MAX, drought->before.rlim_max};
     CHECK_OK(setrlimit(RLIMIT_NOFILE, &tight));
+    int fd = 0;
+    while ((fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0) {
+        drought->fds[drought->fd_count++] = fd;
+    }
+    CHECK_EQ(errno, EMFILE);
     char byte = 0;
     return (int)read(drought->second[0], &byte, 1);
 }
@@ -171,17 +182,17 @@ static int block_before_drought(void *arg)
     return (int)read(drought->first[0], &byte, 1);
 }
 
-/* Each runs only because the one before was overtaken. */
-TEST(a_task_that_blocks_is_overtaken_where_no_descriptor_is_left)
+/* Each task runs only because the one before was overtaken. */
+static void dry_up(seam_fn *first)
 {
-    struct drought drought;
+    struct drought drought = {};
     CHECK_OK(pipe2(drought.first, O_CLOEXEC));
     CHECK_OK(pipe2(drought.second, O_CLOEXEC));
     seam_runtime *runtime = NULL;
     const struct seam_options options = {.workers = 1, .quiet_incidents = true};
     CHECK_OK(seam_runtime_new(&options, &runtime));
     CHECK_OK(seam_scope_begin(&drought.scope, runtime, SEAM_FOREVER));
-    CHECK_OK(seam_spawn(&drought.scope, block_before_drought, &drought, NULL, NULL));
+    CHECK_OK(seam_spawn(&drought.scope, first, &drought, NULL, NULL));
     CHECK_OK(seam_scope_end(&drought.scope));
     CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
@@ -189,6 +200,16 @@ TEST(a_task_that_blocks_is_overtaken_where_no_descriptor_is_left)
         CHECK_OK(close(drought.first[i]));
         CHECK_OK(close(drought.second[i]));
     }
+}
+
+TEST(a_task_that_blocks_is_overtaken_where_no_descriptor_is_left)
+{
+    dry_up(block_before_drought);
+}
+
+TEST(the_first_task_that_blocks_is_overtaken_where_no_descriptor_is_left)
+{
+    dry_up(block_in_drought);
 }
 
 /* A long name is cut, not read past its end. */

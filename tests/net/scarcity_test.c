@@ -120,7 +120,7 @@ static SEAM_SUSPENDS int run_out_of_table(void *unused)
     return (int)CHECK_OK(seam_close(listener));
 }
 
-TEST(without_memory_for_the_table_an_accepted_connection_is_not_lost)
+TEST_ONCE(without_memory_for_the_table_an_accepted_connection_is_not_lost)
 {
     struct rlimit limit;
     CHECK_OK(getrlimit(RLIMIT_NOFILE, &limit));

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <string.h>
+
 #include "stress/stress.h"
 
 enum { SENDERS = 4, RECEIVERS = 4, VALUES_EACH = 100 };
@@ -107,6 +109,7 @@ static void send_or_receive(struct crowd *crowd, unsigned index)
 static void pass_values(size_t capacity, uint32_t workers, enum seam_steal steal)
 {
     static struct traffic traffic;
+    memset(&traffic, 0, sizeof traffic);
     atomic_store(&traffic.senders_left, SENDERS);
     CHECK_OK(seam_chan_new(sizeof(struct value), capacity, &traffic.chan));
     struct crowd crowd = {.fn = send_or_receive, .arg = &traffic};

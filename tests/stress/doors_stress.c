@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "stress/stress.h"
@@ -339,6 +340,7 @@ static void abandon(bool blocks, uint32_t workers)
 {
     const struct seam_options options = {.workers = workers, .blockers_max = 4};
     seam_runtime *runtime = NULL;
+    memset(parcels, 0, sizeof parcels);
     CHECK_OK(seam_runtime_new(&options, &runtime));
     struct abandoner abandoners[16];
     struct seam_scope scope;

@@ -50,9 +50,11 @@ SEAM_SUSPENDS int file_open(struct file *file, int root_fd, const char *path, bo
     if (fd < 0) return fd;
 
     struct stat st;
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+    int r = fstat(fd, &st) < 0 ? sm_neg_errno() : 0;
+    if (r == 0 && !S_ISREG(st.st_mode)) r = -EINVAL;
+    if (r < 0) {
         (void)close(fd);
-        return -EINVAL;
+        return r;
     }
     file->fd = fd;
     file->size = st.st_size;

@@ -6,7 +6,7 @@ use crate::Run;
 use std::future::Future;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::pin::Pin;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{sync_channel, Receiver};
 use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{unbounded_channel, UnboundedSender};
@@ -57,7 +57,7 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    fn new(handle: Handle) -> Bridge {
+    pub fn new(handle: Handle) -> Bridge {
         let (jobs, mut jobs_end) = unbounded_channel::<Job>();
         handle.spawn(async move {
             while let Some(job) = jobs_end.recv().await {
@@ -66,6 +66,23 @@ impl Bridge {
         });
         Bridge { handle, jobs }
     }
+
+    /// Run it as a task; what it returns comes through the channel.
+    pub fn start<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Receiver<T> {
+        let (reply, reply_end) = sync_channel(1);
+        let job = Box::pin(async move {
+            let _ = reply.send(work.await);
+        });
+        self.jobs.send(job).ok().expect("the bridge is closed");
+        reply_end
+    }
+
+    pub fn call<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        self.start(work).recv().unwrap()
+    }
 }
 
 async fn trivial() -> u32 {
@@ -73,12 +90,7 @@ async fn trivial() -> u32 {
 }
 
 pub fn through_bridge(bridge: &Bridge) -> u32 {
-    let (reply, reply_end) = sync_channel(1);
-    let job = Box::pin(async move {
-        let _ = reply.send(trivial().await);
-    });
-    bridge.jobs.send(job).ok().expect("the bridge is closed");
-    reply_end.recv().unwrap()
+    bridge.call(trivial())
 }
 
 /// Handle::spawn and a oneshot: what a careful user writes today.

@@ -13,7 +13,7 @@ use tokio::task;
 const STINT: Duration = Duration::from_millis(100);
 const BLOCK: Duration = Duration::from_millis(20);
 
-fn report(run: &Run, mut samples: Vec<Duration>) {
+pub fn report(run: &Run, mut samples: Vec<Duration>) {
     samples.sort();
     let n = samples.len();
     for (suffix, rank) in [("", n / 2), ("_p99", n * 99 / 100), ("_max", n - 1)] {
@@ -80,19 +80,27 @@ pub fn child_of_blocker(run: &Run) {
     report(run, runtime.block_on(parent).expect("parent"));
 }
 
-fn start_and_stop(run: &Run, build: impl Fn() -> Runtime) {
+fn start_and_stop(run: &Run, build: impl Fn() -> Runtime, calls: bool) {
     let rounds = run.count(1000, 1);
     let start = Instant::now();
     for _ in 0..rounds {
-        drop(build());
+        let runtime = build();
+        if calls {
+            runtime.block_on(runtime.spawn(async {})).expect("task");
+        }
     }
     run.per_call(start, rounds, "us");
 }
 
 pub fn start_stop(run: &Run) {
-    start_and_stop(run, || run.running_runtime());
+    start_and_stop(run, || run.running_runtime(), false);
+}
+
+pub fn start_call_stop(run: &Run) {
+    start_and_stop(run, || run.running_runtime(), true);
 }
 
 pub fn start_stop_current(run: &Run) {
-    start_and_stop(run, || Builder::new_current_thread().enable_all().build().expect("runtime"));
+    let build = || Builder::new_current_thread().enable_all().build().expect("runtime");
+    start_and_stop(run, build, false);
 }

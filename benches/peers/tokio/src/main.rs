@@ -12,6 +12,7 @@ mod doors;
 mod echo;
 mod liveness;
 mod memory;
+mod patience;
 mod tasks;
 
 use std::time::{Duration, Instant};
@@ -109,6 +110,9 @@ fn main() {
         "bridge_8" => doors::bridge(&run, 8, doors::through_bridge),
         "bridge_8_spawn" => doors::bridge(&run, 8, doors::through_spawn),
         "call_in_task" => doors::call_in_task(&run),
+        "bridge_behind_blocker" => patience::behind_blocker(&run),
+        "bridge_timeout" => patience::timeout(&run),
+        "bridge_cancel" => patience::cancel(&run),
         "mem_block_100k" => memory::measure(&run, 100_000),
         "mem_block_1m" => memory::measure(&run, 1_000_000),
         "echo" => echo::serve(&run),
@@ -116,6 +120,7 @@ fn main() {
         "ticker_busy" => liveness::ticker(&run, liveness::compute),
         "child_of_blocker" => liveness::child_of_blocker(&run),
         "runtime_start_stop" => liveness::start_stop(&run),
+        "runtime_start_call_stop" => liveness::start_call_stop(&run),
         "runtime_start_stop_current" => liveness::start_stop_current(&run),
         other => {
             eprintln!("tokio: no workload {}", other);
