@@ -2,6 +2,7 @@
 #
 #   make            build the release in build/release
 #   make test       build for debugging and run the tests
+#   make sim        run the tests simulated, SEEDS=1000 orders of threads each: docs/testing.md
 #   make demo       see it work
 #   make bench      measure it
 #   make debug | release | asan | tsan | clang | ucontext     build and test one preset
@@ -11,10 +12,11 @@
 # CMAKE_FLAGS go to the configuration: CMAKE_FLAGS=--compile-no-warning-as-error
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
+SEEDS ?= 100
 CMAKE_FLAGS ?=
 PRESETS := debug release asan tsan clang ucontext
 
-.PHONY: build test demo bench install format check clean $(PRESETS)
+.PHONY: build test sim demo bench install format check clean $(PRESETS)
 
 build:
 	@tools/deps build
@@ -29,6 +31,12 @@ $(PRESETS):
 	cmake --preset $@ $(CMAKE_FLAGS) >/dev/null
 	cmake --build --preset $@ -j $(JOBS)
 	ctest --preset $@ -j $(JOBS)
+
+sim:
+	@tools/deps build test
+	cmake --preset debug $(CMAKE_FLAGS) >/dev/null
+	cmake --build --preset debug -j $(JOBS)
+	SEAM_SIM_SEEDS=$(SEEDS) ctest --preset debug -L sim -j $(JOBS) --timeout 36000
 
 demo: build
 	@tools/deps test

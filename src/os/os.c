@@ -313,7 +313,8 @@ int sm_os_thread_state_is_runnable(int state_fd)
 
     /* "TID (NAME) STATE ...", where NAME may hold anything, parentheses too. */
     const char *name_end = strrchr(line, ')');
-    return name_end == NULL || name_end[1] != ' ' || name_end[2] == 'R';
+    bool is_runnable = name_end == NULL || name_end[1] != ' ' || name_end[2] == 'R';
+    return sm_sim_thread_is_runnable((int)strtol(line, NULL, 10), is_runnable);
 }
 
 bool sm_os_thread_is_runnable(int tid)

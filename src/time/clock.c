@@ -108,5 +108,5 @@ bool sm_clock_spins_are_pointless(void)
         count = (int)sm_os_cpu_count();
         sm_store_relaxed(&cpus, count);
     }
-    return count == 1 || sm_clock_is_virtual();
+    return count == 1 || sm_clock_is_virtual() || sm_sim_spins_are_pointless();
 }

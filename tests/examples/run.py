@@ -19,6 +19,15 @@ def pipeline(binary):
     assert printed(binary) == "1000 squares add up to 333833500: 0\n"
 
 
+def chat_sim(binary):
+    """A seed finds the mistake, and shrinks what led to it; none finds anything once it is gone."""
+    found = subprocess.run([binary], capture_output=True, text=True, timeout=100, check=False)
+    assert found.returncode == 1 and found.stdout == "somebody was passed over\n", found
+    assert "nobody can ever go on" in found.stderr and "shrunk from" in found.stderr, found.stderr
+    fixed = subprocess.run([binary, "fixed"], capture_output=True, text=True, timeout=100, check=False)
+    assert fixed.returncode == 0 and fixed.stdout == "everybody heard everything\n", fixed
+
+
 def echo(binary):
     """Many clients at once; each gets its own bytes back, also when others said something later."""
     with subprocess.Popen([binary], stdout=subprocess.PIPE, text=True) as server:
@@ -36,4 +45,4 @@ def echo(binary):
 
 
 if __name__ == "__main__":
-    {"echo": echo, "embed": embed, "pipeline": pipeline}[sys.argv[1]](sys.argv[2])
+    {"chat_sim": chat_sim, "echo": echo, "embed": embed, "pipeline": pipeline}[sys.argv[1]](sys.argv[2])

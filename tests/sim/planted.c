@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Is what the simulation is for found by it? This is linked with a library in which one line has been
+ * made wrong (CMakeLists.txt says which), and once with the right one. Each scenario is run under many
+ * seeds; a failure must be found, shrunk to a few choices, and come again when they are replayed.
+ */
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "seam.h"
+#include "seam/sim.h"
+
+#include "check/check.h"
+
+enum { SEEDS = 800, CHOICES_MAX = 12, TEXT_MAX = 1 << 16 };
+
+/* ---- scenarios ---- */
+
+#define MUST(expr) \
+    do { \
+        if (!(expr)) { \
+            (void)fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #expr); \
+            abort(); \
+        } \
+    } while (0)
+
+static seam_runtime *new_runtime(uint32_t workers)
+{
+    seam_runtime *runtime = NULL;
+    struct seam_options options = {.workers = workers};
+    MUST(seam_runtime_new(&options, &runtime) == 0);
+    return runtime;
+}
+
+static void end_runtime(seam_runtime *runtime)
+{
+    MUST(seam_runtime_stop(runtime, NULL, SEAM_FOREVER) == 0);
+    seam_runtime_free(runtime);
+}
+
+static int return_at_once(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* Work arrives at a worker that is about to go to sleep. */
+static int call_a_few_times(void *arg)
+{
+    seam_runtime *runtime = new_runtime(1);
+    for (int i = 0; i < 3; i++) {
+        MUST(seam_call(runtime, return_at_once, arg, NULL, SEAM_FOREVER) == 0);
+    }
+    end_runtime(runtime);
+    return 0;
+}
+
+/* Two want to end the same wait: a deadline and a unit. */
+struct race {
+    struct seam_semaphore semaphore;
+    int64_t deadline_ns;
+    int taken;
+};
+
+static int acquire(void *arg)
+{
+    struct race *race = arg;
+    int r = seam_semaphore_acquire(&race->semaphore, race->deadline_ns);
+    MUST(r == 0 || r == -ETIMEDOUT);
+    if (r == 0) race->taken++;
+    return 0;
+}
+
+static void race_once(seam_runtime *runtime)
+{
+    struct race race = {.deadline_ns = seam_after(SEAM_MILLISECOND)};
+    seam_semaphore_init(&race.semaphore, 0);
+    struct seam_scope scope;
+    MUST(seam_scope_begin(&scope, runtime, SEAM_FOREVER) == 0);
+    MUST(seam_spawn(&scope, acquire, &race, NULL, NULL) == 0);
+    (void)seam_sleep(race.deadline_ns);
+    MUST(seam_semaphore_post(&race.semaphore) == 0);
+    MUST(seam_scope_end(&scope) == 0);
+    /* The unit is with the task, or still there. */
+    int left = seam_semaphore_acquire(&race.semaphore, SEAM_NOW) == 0;
+    MUST(left + race.taken == 1);
+}
+
+static int post_at_the_deadline(void *arg)
+{
+    (void)arg;
+    seam_runtime *runtime = new_runtime(2);
+    for (int i = 0; i < 8; i++) {
+        race_once(runtime);
+    }
+    end_runtime(runtime);
+    return 0;
+}
+
+static int wait_for_ever(void *arg)
+{
+    return seam_event_wait(arg, SEAM_FOREVER);
+}
+
+/* A scope is cancelled while its task begins to wait. */
+static void cancel_once(seam_runtime *runtime)
+{
+    struct seam_event event;
+    seam_event_init(&event);
+    struct seam_scope scope;
+    MUST(seam_scope_begin(&scope, runtime, SEAM_FOREVER) == 0);
+    MUST(seam_spawn(&scope, wait_for_ever, &event, NULL, NULL) == 0);
+    MUST(seam_scope_cancel(&scope) == 0);
+    (void)seam_scope_end(&scope);
+}
+
+static int cancel_a_waiter(void *arg)
+{
+    (void)arg;
+    seam_runtime *runtime = new_runtime(2);
+    for (int i = 0; i < 8; i++) {
+        cancel_once(runtime);
+    }
+    end_runtime(runtime);
+    return 0;
+}
+
+/* ---- running them ---- */
+
+struct shown {
+    int64_t result;
+    char text[TEXT_MAX];
+};
+
+static void simulate(seam_fn *fn, const struct seam_sim_options *options, struct shown *shown)
+{
+    int fd = memfd_create("shown", MFD_CLOEXEC);
+    int before = dup(STDERR_FILENO);
+    CHECK_OK(fd);
+    CHECK_OK(dup2(fd, STDERR_FILENO));
+    shown->result = seam_sim_run("planted", fn, NULL, options);
+    CHECK_OK(dup2(before, STDERR_FILENO));
+    ssize_t len = pread(fd, shown->text, TEXT_MAX - 1, 0);
+    shown->text[len > 0 ? len : 0] = '\0';
+    CHECK_OK(close(fd));
+    CHECK_OK(close(before));
+}
+
+static const char *after(const char *text, const char *words)
+{
+    const char *found = strstr(text, words);
+    return found != NULL ? found + strlen(words) : NULL;
+}
+
+static void is_found_shrunk_and_replayed(seam_fn *fn)
+{
+    static struct shown shown;
+    struct seam_sim_options options = {.seeds = SEEDS, .seconds = 5};
+    simulate(fn, &options, &shown);
+    printf("%s", shown.text);
+    CHECK_EQ(shown.result, -ECHILD);
+    const char *seed = after(shown.text, "seed ");
+    const char *shrunk = after(shown.text, "shrunk from ");
+    CHECK(seed != NULL && shrunk != NULL);
+    const char *left = after(shrunk, "choices to ");
+    CHECK(left != NULL && strtoul(left, NULL, 10) <= CHOICES_MAX);
+
+    const char *schedule = after(shown.text, "schedule: ");
+    CHECK(schedule != NULL);
+    char *copy = strndup(schedule, strcspn(schedule, "\n"));
+    uint64_t failing_seed = strtoull(seed, NULL, 10);
+    struct seam_sim_options replay = {.schedule = copy};
+    simulate(fn, &replay, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    struct seam_sim_options again = {.first_seed = failing_seed, .seeds = 1};
+    simulate(fn, &again, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    free(copy);
+}
+
+static void is_fine(seam_fn *fn)
+{
+    struct seam_sim_options options = {.seeds = SEEDS / 8};
+    CHECK_EQ(seam_sim_run("nothing planted", fn, NULL, &options), SEEDS / 8);
+}
+
+/* PLANTED is the number of the scenario that suffers. */
+#ifndef PLANTED
+#define PLANTED (-1)
+#endif
+static seam_fn *const scenarios[] = {call_a_few_times, post_at_the_deadline, cancel_a_waiter};
+
+TEST(what_has_been_planted_is_found_and_nothing_else)
+{
+    check_time_limit(100);
+    const int planted = PLANTED;
+    if (planted >= 0) {
+        is_found_shrunk_and_replayed(scenarios[planted]);
+        return;
+    }
+    for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {
+        is_fine(scenarios[i]);
+    }
+}
+
+#if PLANTED < 0
+
+/* ---- without any task ---- */
+
+static pthread_mutex_t mutexes[2] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER};
+
+static void *lock_both(void *arg)
+{
+    const int first = arg == NULL ? 0 : 1;
+    (void)pthread_mutex_lock(&mutexes[first]);
+    (void)pthread_mutex_lock(&mutexes[1 - first]);
+    (void)pthread_mutex_unlock(&mutexes[1 - first]);
+    (void)pthread_mutex_unlock(&mutexes[first]);
+    return NULL;
+}
+
+static int lock_in_two_orders(void *arg)
+{
+    (void)arg;
+    pthread_t thread;
+    MUST(pthread_create(&thread, NULL, lock_both, mutexes) == 0);
+    (void)lock_both(NULL);
+    MUST(pthread_join(thread, NULL) == 0);
+    return 0;
+}
+
+TEST(two_mutexes_in_two_orders_are_a_deadlock)
+{
+    is_found_shrunk_and_replayed(lock_in_two_orders);
+}
+
+static int read_the_real_world(void *arg)
+{
+    (void)arg;
+    int tosses =
+            (int)(getpid() % 7) + 1; /* another process each time: of these we decide nothing */
+    for (int i = 0; i < tosses; i++) {
+        (void)sched_yield();
+    }
+    return 0;
+}
+
+TEST(what_depends_on_more_than_the_seed_is_noticed)
+{
+    static struct shown shown;
+    struct seam_sim_options options = {.seeds = 20};
+    simulate(read_the_real_world, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    CHECK(strstr(shown.text, "the same seed did something else the second time") != NULL);
+}
+
+/* ---- faults ---- */
+
+static int start_a_runtime(void *arg)
+{
+    seam_runtime *runtime = NULL;
+    struct seam_options options = {.workers = 3};
+    int r = seam_runtime_new(&options, &runtime);
+    MUST(r == 0 || r == -EAGAIN);
+    if (r < 0) return 0;
+    MUST(seam_call(runtime, return_at_once, arg, NULL, SEAM_FOREVER) == 0);
+    end_runtime(runtime);
+    return 0;
+}
+
+TEST(a_runtime_starts_or_leaves_nothing_behind_where_threads_are_refused)
+{
+    struct seam_sim_options options = {.seeds = 50, .faults = SEAM_SIM_FAULT_THREADS};
+    CHECK_EQ(seam_sim_run("refused", start_a_runtime, NULL, &options), 50);
+}
+
+static int expect_all_bytes(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    char bytes[64] = "";
+    MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+    MUST(write(fds[1], bytes, sizeof bytes) == sizeof bytes);
+    MUST(read(fds[0], bytes, sizeof bytes) == sizeof bytes);
+    return 0;
+}
+
+TEST(who_expects_all_bytes_at_once_is_found_out)
+{
+    static struct shown shown;
+    struct seam_sim_options options = {.seeds = 200, .faults = SEAM_SIM_FAULT_SHORT};
+    simulate(expect_all_bytes, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    options.faults = SEAM_SIM_FAULT_RESET;
+    simulate(expect_all_bytes, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    options.faults = 0;
+    CHECK_EQ(seam_sim_run("all bytes", expect_all_bytes, NULL, &options), 200);
+}
+
+static int never_end(void *arg)
+{
+    while (arg == NULL) {
+        (void)sched_yield();
+    }
+    return 0;
+}
+
+TEST(what_never_ends_is_ended)
+{
+    static struct shown shown;
+    struct seam_sim_options options = {.seconds = 1};
+    simulate(never_end, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+}
+
+#endif
