@@ -79,8 +79,12 @@ static int block_there(
             .job = {.fn = fn, .run = run_block, .refuse = refuse_block},
             .service = {.fn = fn, .arg = arg, .call = sm_party_call(sm_thread_party(thread))},
     };
+    /* Who calls from outside is waited for by nobody: once the job has ended the runtime may be freed. */
+    struct seam_runtime *runtime = job_class->runtime;
+    sm_runtime_ref(runtime);
     int r = sm_pool_submit(job_class, &block.job, deadline_ns <= SEAM_NOW);
     if (r == 0) r = wait_for_block(&block, deadline_ns);
+    sm_runtime_unref(runtime);
     if (r == 0 && out_result != NULL) *out_result = block.service.result;
     return r;
 }
@@ -190,6 +194,17 @@ static int submit_owned(struct sm_owned *owned, seam_job_class *job_class)
     return sm_pool_submit(job_class, &owned->job, false);
 }
 
+static int block_owned_there(
+        struct sm_owned *owned, seam_job_class *job_class, int *out_result, int64_t deadline_ns)
+{
+    struct seam_runtime *runtime = job_class->runtime;
+    sm_runtime_ref(runtime); /* as in block_there() */
+    int r = submit_owned(owned, job_class);
+    r = r == 0 ? sm_owned_wait(owned, out_result, deadline_ns, NULL) : sm_owned_refuse(owned, r);
+    sm_runtime_unref(runtime);
+    return r;
+}
+
 /* The class that a job goes to if none is named; starts the default runtime. Inside. */
 static int choose_class(seam_job_class **job_class)
 {
@@ -212,8 +227,8 @@ int seam_block_owned(seam_job_class *job_class, seam_fn *fn, void *arg, seam_des
     if (sm_enter() == NULL) return sm_owned_refuse(owned, -EOWNERDEAD);
     r = choose_class(&job_class);
     if (r == 0) r = sm_owned_check(deadline_ns);
-    if (r == 0) r = submit_owned(owned, job_class);
-    r = r == 0 ? sm_owned_wait(owned, out_result, deadline_ns, NULL) : sm_owned_refuse(owned, r);
+    r = r == 0 ? block_owned_there(owned, job_class, out_result, deadline_ns)
+               : sm_owned_refuse(owned, r);
     sm_leave();
     return r;
 }
