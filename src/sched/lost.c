@@ -96,6 +96,7 @@ static void leave_orphan(struct sm_worker *worker, struct sm_thread *thread)
 
 void sm_thread_lost(void *runtime_of_thread)
 {
+    if (sm_os_is_forked_child()) return; /* nothing here is ours, and we were the only thread */
     struct seam_runtime *runtime = runtime_of_thread;
     struct sm_thread *thread = sm_thread_self();
     struct sm_task *task = thread->task;

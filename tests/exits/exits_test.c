@@ -391,6 +391,50 @@ TEST(a_task_that_returns_in_a_forked_child_stops_the_child)
     check_ends_with_code(return_as_child_of_each);
 }
 
+static int end_thread_as_child(void *arg)
+{
+    (void)arg;
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) pthread_exit(NULL);
+    int status = 0;
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, 0);
+    return 0;
+}
+
+static int run_where_it_was_spawned(void *arg)
+{
+    CHECK_EQ(getpid(), *(pid_t *)arg);
+    return 0;
+}
+
+static int end_child_before_others(void *arg)
+{
+    pid_t pid = getpid();
+    struct seam_scope scope;
+    CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
+    CHECK_OK(seam_spawn(&scope, run_where_it_was_spawned, &pid, NULL, NULL));
+    CHECK_OK(end_thread_as_child(arg));
+    return (int)CHECK_OK(seam_scope_end(&scope));
+}
+
+static void end_threads_of_children(void)
+{
+    const struct seam_options options = {.workers = 1, .quiet_incidents = true};
+    seam_runtime *runtime = NULL;
+    CHECK_OK(seam_runtime_new(&options, &runtime));
+    CHECK_OK(seam_call(runtime, end_child_before_others, NULL, NULL, SEAM_FOREVER));
+    _exit(CODE);
+}
+
+/* It is the child's only thread: nobody takes its place, and what waits there is the parent's. */
+TEST(a_task_that_ends_its_thread_in_a_forked_child_ends_the_child)
+{
+    if (SM_TSAN) CHECK_SKIP("ThreadSanitizer aborts when a thread ends on the stack of a task");
+    check_ends_with_code(end_threads_of_children);
+}
+
 /* ---- threads that end ---- */
 
 struct visitor {
