@@ -88,7 +88,7 @@ static void watch_thread(struct watch *watch, struct lookout *lookout, int tid)
     if (lookout->tid == tid) return;
     /* The new one first: the descriptor that another waits for is not to be seen free in between. */
     int fd = sm_os_thread_state_open(tid);
-    if (fd < 0) {
+    if (fd == -EMFILE || fd == -ENFILE) {
         give_one_up(watch, lookout);
         fd = sm_os_thread_state_open(tid);
     }
