@@ -48,7 +48,7 @@ struct seam_sim_options {
     uint64_t seeds; /* how many; 0: one */
     enum seam_sim_strategy strategy;
     uint32_t faults;      /* of enum seam_sim_faults */
-    uint32_t seconds;     /* of real time, for one run; 0: twenty */
+    uint32_t seconds;     /* of real time, for one run: then SIGALRM, and SIGKILL; 0: twenty */
     const char *schedule; /* as printed: replay it, under first_seed only; NULL: none */
     uint32_t reserved[6]; /* zero */
 };

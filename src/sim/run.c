@@ -5,12 +5,15 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +23,8 @@
 
 enum {
     SECONDS_PER_RUN = 20,
+    MS_PER_SECOND = 1000,
+    NS_PER_MS = 1000000,
     EXIT_SKIPPED = 77,
     SHRINKING_RUNS_MAX = 3000,
     SHRINKING_SECONDS_MAX = 30,
@@ -58,6 +63,12 @@ static bool is_out_of_time(const struct session *session)
 
 /* ---- one run ---- */
 
+static unsigned limit_in_seconds(const struct session *session)
+{
+    unsigned seconds = session->options.seconds;
+    return seconds != 0 ? seconds : SECONDS_PER_RUN;
+}
+
 static _Noreturn void be_the_child(const struct session *session, const struct sm_sim_plan *plan)
 {
     (void)setpgid(0, 0);
@@ -65,12 +76,34 @@ static _Noreturn void be_the_child(const struct session *session, const struct s
     (void)dup2(session->text_fd, STDOUT_FILENO);
     (void)dup2(session->text_fd, STDERR_FILENO);
     (void)close(session->text_fd); /* a program may count its descriptors */
-    unsigned seconds = session->options.seconds;
-    (void)alarm(seconds != 0 ? seconds : SECONDS_PER_RUN);
+    (void)alarm(limit_in_seconds(session));
     sm_sim_begin(plan, session->record);
     int r = session->fn(session->arg);
     (void)fflush(NULL);
     _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+static int64_t real_ms(void)
+{
+    struct timespec time;
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * MS_PER_SECOND + time.tv_nsec / NS_PER_MS;
+}
+
+/* A child may block or ignore the signal of its own alarm, or turn it off: it is killed a second later.
+ * Where the system has no pidfd_open(), its alarm is all there is. */
+static void wait_or_kill(const struct session *session, pid_t pid)
+{
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (fd < 0) return;
+    int64_t end_ms = real_ms() + ((int64_t)limit_in_seconds(session) + 1) * MS_PER_SECOND;
+    struct pollfd ended = {.fd = fd, .events = POLLIN};
+    int64_t left_ms = end_ms - real_ms();
+    while (left_ms > 0 && poll(&ended, 1, left_ms < INT_MAX ? (int)left_ms : INT_MAX) <= 0) {
+        left_ms = end_ms - real_ms();
+    }
+    (void)close(fd);
+    if (left_ms <= 0) (void)kill(pid, SIGKILL);
 }
 
 /* The text of the last run, or the end of it; to be freed; empty rather than NULL. */
@@ -112,6 +145,7 @@ static int run_once(struct session *session, const struct sm_sim_plan *plan)
     pid_t pid = fork();
     if (pid < 0) return sm_neg_errno();
     if (pid == 0) be_the_child(session, plan);
+    wait_or_kill(session, pid);
     while (waitpid(pid, &session->status, 0) < 0) {
         if (errno != EINTR) return sm_neg_errno();
     }

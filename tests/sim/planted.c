@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -319,6 +320,31 @@ TEST(what_never_ends_is_ended)
     struct seam_sim_options options = {.seconds = 1};
     simulate(never_end, &options, &shown);
     CHECK_EQ(shown.result, -ECHILD);
+}
+
+static int block_all_signals(void *arg)
+{
+    sigset_t all;
+    MUST(sigfillset(&all) == 0 && sigprocmask(SIG_BLOCK, &all, NULL) == 0);
+    return never_end(arg);
+}
+
+static int turn_off_the_alarm(void *arg)
+{
+    (void)alarm(0);
+    return never_end(arg);
+}
+
+TEST(what_never_ends_and_hears_no_alarm_is_ended)
+{
+    static struct shown shown;
+    struct seam_sim_options options = {.seconds = 1};
+    simulate(block_all_signals, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    CHECK(strstr(shown.text, "out of time") != NULL);
+    simulate(turn_off_the_alarm, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    CHECK(strstr(shown.text, "out of time") != NULL);
 }
 
 #endif
