@@ -479,10 +479,13 @@ static int64_t replay(struct session *session)
             .entries = schedule.entries,
             .entry_count = schedule.count};
     int r = run_once(session, &plan);
-    if (r == 0) show_text(session);
     free(schedule.entries);
     if (r < 0) return r;
-    return has_passed(session) ? 1 : -ECHILD;
+    bool is_fine = has_passed(session) || is_skipped(session);
+    if (!is_fine) show_failure(session, &plan);
+    show_text(session);
+    if (!is_fine) return -ECHILD;
+    return is_skipped(session) ? 0 : 1;
 }
 
 static int64_t run_seeds(struct session *session, struct sm_sim_record *spare)

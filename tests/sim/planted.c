@@ -391,4 +391,40 @@ TEST(a_schedule_that_cannot_be_read_is_refused_with_where_it_is_wrong)
     }
 }
 
+/* ---- replays ---- */
+
+static int skip(void *arg)
+{
+    (void)arg;
+    exit(77);
+}
+
+static int fail(void *arg)
+{
+    (void)arg;
+    return -1;
+}
+
+static int pass(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+TEST(a_replay_ends_as_other_runs_do_and_says_how)
+{
+    static struct shown shown;
+    struct seam_sim_options options = {.schedule = "", .seconds = 1};
+    simulate(pass, &options, &shown);
+    CHECK_EQ(shown.result, 1);
+    simulate(skip, &options, &shown);
+    CHECK_EQ(shown.result, 0);
+    simulate(fail, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    CHECK(strstr(shown.text, "exit code 1") != NULL);
+    simulate(never_end, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    CHECK(strstr(shown.text, "out of time") != NULL);
+}
+
 #endif
