@@ -48,7 +48,7 @@ struct seam_sim_options {
     uint64_t seeds; /* how many; 0: one */
     enum seam_sim_strategy strategy;
     uint32_t faults;      /* of enum seam_sim_faults */
-    uint32_t seconds;     /* of real time, for one run; 0: twenty */
+    uint32_t seconds;     /* of real time, for one run: then SIGALRM, and SIGKILL; 0: twenty */
     const char *schedule; /* as printed: replay it, under first_seed only; NULL: none */
     uint32_t reserved[6]; /* zero */
 };
@@ -69,8 +69,10 @@ struct seam_sim_options {
  * Call it while the process has one thread, and has not used the library yet.
  *
  * Return: the number of seeds that passed; 0 if @fn ended with exit(77), which is to say that it
- *         cannot run here; -ECHILD if it failed; -ENOMEM; another negative errno if a child could not
- *         be started
+ *         cannot run here; -ECHILD if it failed; -EINVAL before anything has run, for a strategy or a
+ *         bit of faults that there is not, for what is reserved and not zero, and for a schedule that
+ *         cannot be read, of which standard error is told where; -ENOMEM; another negative errno if a
+ *         child could not be started
  *
  * Context: a thread, the only one of its process.  Waits for its children.
  * Thread-safe: no.

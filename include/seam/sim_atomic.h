@@ -7,6 +7,7 @@
  * gives <stdatomic.h> to each source, with functions before which the simulation may let another
  * thread go on. Without it, it does so at calls of libc and of seam only: a loop that waits for an
  * atomic variable to change and calls nothing would not end. C only; the sources stay as they are.
+ * The plain operators, as in x = x + 1 on an _Atomic x, are no functions: nothing is done about them.
  */
 #pragma once
 
@@ -23,45 +24,39 @@
  */
 void seam_sim_point(void);
 
-#ifdef __clang__
-#define SEAM_SIM_BUILTIN(name) __c11_atomic_##name
-#else
-#define SEAM_SIM_BUILTIN(name) __atomic_##name##_n
-#endif
-
-#undef atomic_load
-#undef atomic_load_explicit
-#undef atomic_store
-#undef atomic_store_explicit
-#undef atomic_exchange
-#undef atomic_exchange_explicit
-#undef atomic_fetch_add
-#undef atomic_fetch_add_explicit
-#undef atomic_fetch_sub
-#undef atomic_fetch_sub_explicit
-
-#define atomic_load_explicit(p, order) (seam_sim_point(), SEAM_SIM_BUILTIN(load)((p), (order)))
-#define atomic_store_explicit(p, v, order) \
-    (seam_sim_point(), SEAM_SIM_BUILTIN(store)((p), (v), (order)))
-#define atomic_exchange_explicit(p, v, order) \
-    (seam_sim_point(), SEAM_SIM_BUILTIN(exchange)((p), (v), (order)))
+/*
+ * What <stdatomic.h> defines stays, for all types; shadowed are the builtins that it is made of. A macro
+ * is not expanded within itself, so each ends at the builtin.
+ */
+/* NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming): the compiler's names */
+#define SEAM_SIM_POINT_AND(builtin, ...) (seam_sim_point(), builtin(__VA_ARGS__))
 
 #ifdef __clang__
-#define atomic_fetch_add_explicit(p, v, order) \
-    (seam_sim_point(), __c11_atomic_fetch_add((p), (v), (order)))
-#define atomic_fetch_sub_explicit(p, v, order) \
-    (seam_sim_point(), __c11_atomic_fetch_sub((p), (v), (order)))
+#define __c11_atomic_load(...)      SEAM_SIM_POINT_AND(__c11_atomic_load, __VA_ARGS__)
+#define __c11_atomic_store(...)     SEAM_SIM_POINT_AND(__c11_atomic_store, __VA_ARGS__)
+#define __c11_atomic_exchange(...)  SEAM_SIM_POINT_AND(__c11_atomic_exchange, __VA_ARGS__)
+#define __c11_atomic_fetch_add(...) SEAM_SIM_POINT_AND(__c11_atomic_fetch_add, __VA_ARGS__)
+#define __c11_atomic_fetch_sub(...) SEAM_SIM_POINT_AND(__c11_atomic_fetch_sub, __VA_ARGS__)
+#define __c11_atomic_fetch_or(...)  SEAM_SIM_POINT_AND(__c11_atomic_fetch_or, __VA_ARGS__)
+#define __c11_atomic_fetch_xor(...) SEAM_SIM_POINT_AND(__c11_atomic_fetch_xor, __VA_ARGS__)
+#define __c11_atomic_fetch_and(...) SEAM_SIM_POINT_AND(__c11_atomic_fetch_and, __VA_ARGS__)
+#define __c11_atomic_compare_exchange_strong(...) \
+    SEAM_SIM_POINT_AND(__c11_atomic_compare_exchange_strong, __VA_ARGS__)
+#define __c11_atomic_compare_exchange_weak(...) \
+    SEAM_SIM_POINT_AND(__c11_atomic_compare_exchange_weak, __VA_ARGS__)
 #else
-#define atomic_fetch_add_explicit(p, v, order) \
-    (seam_sim_point(), __atomic_fetch_add((p), (v), (order)))
-#define atomic_fetch_sub_explicit(p, v, order) \
-    (seam_sim_point(), __atomic_fetch_sub((p), (v), (order)))
+#define __atomic_load(...)             SEAM_SIM_POINT_AND(__atomic_load, __VA_ARGS__)
+#define __atomic_store(...)            SEAM_SIM_POINT_AND(__atomic_store, __VA_ARGS__)
+#define __atomic_exchange(...)         SEAM_SIM_POINT_AND(__atomic_exchange, __VA_ARGS__)
+#define __atomic_compare_exchange(...) SEAM_SIM_POINT_AND(__atomic_compare_exchange, __VA_ARGS__)
+#define __atomic_fetch_add(...)        SEAM_SIM_POINT_AND(__atomic_fetch_add, __VA_ARGS__)
+#define __atomic_fetch_sub(...)        SEAM_SIM_POINT_AND(__atomic_fetch_sub, __VA_ARGS__)
+#define __atomic_fetch_or(...)         SEAM_SIM_POINT_AND(__atomic_fetch_or, __VA_ARGS__)
+#define __atomic_fetch_xor(...)        SEAM_SIM_POINT_AND(__atomic_fetch_xor, __VA_ARGS__)
+#define __atomic_fetch_and(...)        SEAM_SIM_POINT_AND(__atomic_fetch_and, __VA_ARGS__)
+#define __atomic_test_and_set(...)     SEAM_SIM_POINT_AND(__atomic_test_and_set, __VA_ARGS__)
+#define __atomic_clear(...)            SEAM_SIM_POINT_AND(__atomic_clear, __VA_ARGS__)
 #endif
-
-#define atomic_load(p)         atomic_load_explicit((p), memory_order_seq_cst)
-#define atomic_store(p, v)     atomic_store_explicit((p), (v), memory_order_seq_cst)
-#define atomic_exchange(p, v)  atomic_exchange_explicit((p), (v), memory_order_seq_cst)
-#define atomic_fetch_add(p, v) atomic_fetch_add_explicit((p), (v), memory_order_seq_cst)
-#define atomic_fetch_sub(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_seq_cst)
+/* NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming) */
 
 #endif

@@ -3,14 +3,19 @@
  * One seed after the other, each in a child of its own, twice; and what is left of a failure when all
  * that it does not need has been taken away.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +25,8 @@
 
 enum {
     SECONDS_PER_RUN = 20,
+    MS_PER_SECOND = 1000,
+    NS_PER_MS = 1000000,
     EXIT_SKIPPED = 77,
     SHRINKING_RUNS_MAX = 3000,
     SHRINKING_SECONDS_MAX = 30,
@@ -58,6 +65,12 @@ static bool is_out_of_time(const struct session *session)
 
 /* ---- one run ---- */
 
+static unsigned limit_in_seconds(const struct session *session)
+{
+    unsigned seconds = session->options.seconds;
+    return seconds != 0 ? seconds : SECONDS_PER_RUN;
+}
+
 static _Noreturn void be_the_child(const struct session *session, const struct sm_sim_plan *plan)
 {
     (void)setpgid(0, 0);
@@ -65,12 +78,34 @@ static _Noreturn void be_the_child(const struct session *session, const struct s
     (void)dup2(session->text_fd, STDOUT_FILENO);
     (void)dup2(session->text_fd, STDERR_FILENO);
     (void)close(session->text_fd); /* a program may count its descriptors */
-    unsigned seconds = session->options.seconds;
-    (void)alarm(seconds != 0 ? seconds : SECONDS_PER_RUN);
+    (void)alarm(limit_in_seconds(session));
     sm_sim_begin(plan, session->record);
     int r = session->fn(session->arg);
     (void)fflush(NULL);
     _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+static int64_t real_ms(void)
+{
+    struct timespec time;
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * MS_PER_SECOND + time.tv_nsec / NS_PER_MS;
+}
+
+/* A child may block or ignore the signal of its own alarm, or turn it off: it is killed a second later.
+ * Where the system has no pidfd_open(), its alarm is all there is. */
+static void wait_or_kill(const struct session *session, pid_t pid)
+{
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (fd < 0) return;
+    int64_t end_ms = real_ms() + ((int64_t)limit_in_seconds(session) + 1) * MS_PER_SECOND;
+    struct pollfd ended = {.fd = fd, .events = POLLIN};
+    int64_t left_ms = end_ms - real_ms();
+    while (left_ms > 0 && poll(&ended, 1, left_ms < INT_MAX ? (int)left_ms : INT_MAX) <= 0) {
+        left_ms = end_ms - real_ms();
+    }
+    (void)close(fd);
+    if (left_ms <= 0) (void)kill(pid, SIGKILL);
 }
 
 /* The text of the last run, or the end of it; to be freed; empty rather than NULL. */
@@ -112,6 +147,7 @@ static int run_once(struct session *session, const struct sm_sim_plan *plan)
     pid_t pid = fork();
     if (pid < 0) return sm_neg_errno();
     if (pid == 0) be_the_child(session, plan);
+    wait_or_kill(session, pid);
     while (waitpid(pid, &session->status, 0) < 0) {
         if (errno != EINTR) return sm_neg_errno();
     }
@@ -260,24 +296,57 @@ static void show_schedule(const struct schedule *schedule)
     }
 }
 
-/* "p2.17:1,c0.3:1": thread 2 is preempted at its point 17, for thread 0; and the third other choice of
- * thread 0. */
-static struct schedule read_schedule(const char *text)
+/* Digits alone, where strtoull() has a sign or spaces, too. */
+static bool read_number(const char **text, uint64_t max, uint64_t *out)
 {
-    struct schedule schedule = copy_schedule(NULL, 0);
-    while (*text == 'p' || *text == 'c') {
-        char *end = NULL;
-        struct sm_sim_entry entry = {.is_preemption = *text == 'p'};
-        entry.thread = (uint32_t)strtoul(text + 1, &end, 10);
-        if (*end == '.') entry.count = strtoull(end + 1, &end, 10);
-        if (*end == ':') entry.value = (uint16_t)strtoul(end + 1, &end, 10);
-        text = *end == ',' ? end + 1 : end;
-        struct sm_sim_entry *more = realloc(schedule.entries, (schedule.count + 1) * sizeof *more);
+    if (!isdigit((unsigned char)**text)) return false;
+    char *end = NULL;
+    errno = 0;
+    *out = strtoull(*text, &end, 10);
+    if (errno != 0 || *out > max) return false;
+    *text = end;
+    return true;
+}
+
+static bool read_char(const char **text, char wanted)
+{
+    if (**text != wanted) return false;
+    ++*text;
+    return true;
+}
+
+/* Where it fails, *text is at what is wrong. */
+static bool read_entry(const char **text, struct sm_sim_entry *out)
+{
+    uint64_t thread = 0;
+    uint64_t value = 0;
+    bool is_preemption = **text == 'p';
+    if (!is_preemption && **text != 'c') return false;
+    ++*text;
+    *out = (struct sm_sim_entry){.is_preemption = is_preemption};
+    if (!read_number(text, UINT32_MAX, &thread) || !read_char(text, '.')) return false;
+    if (!read_number(text, UINT64_MAX, &out->count) || !read_char(text, ':')) return false;
+    if (!read_number(text, UINT16_MAX, &value)) return false;
+    out->thread = (uint32_t)thread;
+    out->value = (uint16_t)value;
+    return true;
+}
+
+/* "p2.17:1,c0.3:1": thread 2 is preempted at its point 17, for thread 0; and the third other choice of
+ * thread 0. NULL: it was all read; otherwise where it is wrong. To be freed in either case. */
+static const char *read_schedule(const char *text, struct schedule *schedule)
+{
+    *schedule = copy_schedule(NULL, 0);
+    while (schedule->count == 0 ? *text != '\0' : read_char(&text, ',')) {
+        struct sm_sim_entry entry;
+        if (!read_entry(&text, &entry)) return text;
+        struct sm_sim_entry *more =
+                realloc(schedule->entries, (schedule->count + 1) * sizeof *more);
         if (more == NULL) abort();
-        more[schedule.count++] = entry;
-        schedule.entries = more;
+        more[schedule->count++] = entry;
+        schedule->entries = more;
     }
-    return schedule;
+    return *text == '\0' ? NULL : text;
 }
 
 /* ---- failures ---- */
@@ -393,7 +462,15 @@ static struct sm_sim_record *new_record(void)
 
 static int64_t replay(struct session *session)
 {
-    struct schedule schedule = read_schedule(session->options.schedule);
+    struct schedule schedule;
+    const char *text = session->options.schedule;
+    const char *wrong = read_schedule(text, &schedule);
+    if (wrong != NULL) {
+        (void)fprintf(stderr, "%s: schedule, character %td: no schedule goes on with \"%.20s\"\n",
+                session->name, wrong - text + 1, wrong);
+        free(schedule.entries);
+        return -EINVAL;
+    }
     struct sm_sim_plan plan = {.seed = session->options.first_seed,
             .strategy = SEAM_SIM_RANDOM,
             .faults = session->options.faults,
@@ -402,10 +479,13 @@ static int64_t replay(struct session *session)
             .entries = schedule.entries,
             .entry_count = schedule.count};
     int r = run_once(session, &plan);
-    if (r == 0) show_text(session);
     free(schedule.entries);
     if (r < 0) return r;
-    return has_passed(session) ? 1 : -ECHILD;
+    bool is_fine = has_passed(session) || is_skipped(session);
+    if (!is_fine) show_failure(session, &plan);
+    show_text(session);
+    if (!is_fine) return -ECHILD;
+    return is_skipped(session) ? 0 : 1;
 }
 
 static int64_t run_seeds(struct session *session, struct sm_sim_record *spare)
@@ -431,11 +511,22 @@ static int64_t run_seeds(struct session *session, struct sm_sim_record *spare)
     return (int64_t)seeds;
 }
 
+static bool are_valid(const struct seam_sim_options *options)
+{
+    const uint32_t faults = SEAM_SIM_FAULT_THREADS | SEAM_SIM_FAULT_SPURIOUS | SEAM_SIM_FAULT_SHORT
+            | SEAM_SIM_FAULT_RESET;
+    for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++) {
+        if (options->reserved[i] != 0) return false;
+    }
+    return (options->faults & ~faults) == 0 && (uint32_t)options->strategy <= SEAM_SIM_PCT;
+}
+
 int64_t seam_sim_run(
         const char *name, seam_fn *fn, void *arg, const struct seam_sim_options *options)
 {
     struct session session = {.name = name, .fn = fn, .arg = arg};
     if (options != NULL) session.options = *options;
+    if (!are_valid(&session.options)) return -EINVAL;
     session.record = new_record();
     struct sm_sim_record *spare = new_record();
     session.text_fd = memfd_create("seam-sim", MFD_CLOEXEC);

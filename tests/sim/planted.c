@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -319,6 +320,111 @@ TEST(what_never_ends_is_ended)
     struct seam_sim_options options = {.seconds = 1};
     simulate(never_end, &options, &shown);
     CHECK_EQ(shown.result, -ECHILD);
+}
+
+static int block_all_signals(void *arg)
+{
+    sigset_t all;
+    MUST(sigfillset(&all) == 0 && sigprocmask(SIG_BLOCK, &all, NULL) == 0);
+    return never_end(arg);
+}
+
+static int turn_off_the_alarm(void *arg)
+{
+    (void)alarm(0);
+    return never_end(arg);
+}
+
+TEST(what_never_ends_and_hears_no_alarm_is_ended)
+{
+    static struct shown shown;
+    struct seam_sim_options options = {.seconds = 1};
+    simulate(block_all_signals, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    CHECK(strstr(shown.text, "out of time") != NULL);
+    simulate(turn_off_the_alarm, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    CHECK(strstr(shown.text, "out of time") != NULL);
+}
+
+/* ---- options ---- */
+
+static int must_not_run(void *arg)
+{
+    (void)arg;
+    return -1;
+}
+
+static void is_refused(struct seam_sim_options options)
+{
+    CHECK_EQ(seam_sim_run("options", must_not_run, NULL, &options), -EINVAL);
+}
+
+TEST(options_that_mean_nothing_are_refused)
+{
+    is_refused((struct seam_sim_options){.reserved = {[5] = 1}});
+    is_refused((struct seam_sim_options){.faults = 16});
+    is_refused((struct seam_sim_options){.strategy = (enum seam_sim_strategy)3});
+}
+
+TEST(a_schedule_that_cannot_be_read_is_refused_with_where_it_is_wrong)
+{
+    static struct shown shown;
+    static const struct {
+        const char *schedule;
+        const char *where;
+    } wrong[] = {
+            {"garbage", "character 1:"},
+            {"P1.2:3", "character 1:"},
+            {",p1.2:3", "character 1:"},
+            {"p1.2", "character 5:"},
+            {"p1.2:3,", "character 8:"},
+            {"p1.2:3 c", "character 7:"},
+            {"p1.2:3,c-1.2:3", "character 9:"},
+            {"p1.2:65536", "character 6:"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct seam_sim_options options = {.schedule = wrong[i].schedule};
+        simulate(must_not_run, &options, &shown);
+        CHECK_EQ(shown.result, -EINVAL);
+        CHECK(strstr(shown.text, wrong[i].where) != NULL);
+    }
+}
+
+/* ---- replays ---- */
+
+static int skip(void *arg)
+{
+    (void)arg;
+    exit(77);
+}
+
+static int fail(void *arg)
+{
+    (void)arg;
+    return -1;
+}
+
+static int pass(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+TEST(a_replay_ends_as_other_runs_do_and_says_how)
+{
+    static struct shown shown;
+    struct seam_sim_options options = {.schedule = "", .seconds = 1};
+    simulate(pass, &options, &shown);
+    CHECK_EQ(shown.result, 1);
+    simulate(skip, &options, &shown);
+    CHECK_EQ(shown.result, 0);
+    simulate(fail, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    CHECK(strstr(shown.text, "exit code 1") != NULL);
+    simulate(never_end, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    CHECK(strstr(shown.text, "out of time") != NULL);
 }
 
 #endif

@@ -197,6 +197,110 @@ TEST(a_semaphore_is_waited_for)
     CHECK(join(thread) == &shared);
 }
 
+/* ---- atomic operations ---- */
+
+/* A lock of each operation that one can be made of; who waits for it calls nothing else. */
+struct spinlock {
+    atomic_int word;
+    atomic_flag flag;
+    int count;
+};
+
+static void lock_by_exchange(struct spinlock *lock)
+{
+    int expected = 0;
+    while (!atomic_compare_exchange_weak(&lock->word, &expected, 1)) {
+        expected = 0;
+    }
+}
+
+static void lock_by_strong_exchange(struct spinlock *lock)
+{
+    int expected = 0;
+    while (!atomic_compare_exchange_strong_explicit(
+            &lock->word, &expected, 1, memory_order_acquire, memory_order_relaxed)) {
+        expected = 0;
+    }
+}
+
+static void lock_by_bit(struct spinlock *lock)
+{
+    while ((atomic_fetch_or(&lock->word, 1) & 1) != 0) {
+    }
+}
+
+static void unlock_word(struct spinlock *lock)
+{
+    atomic_fetch_and(&lock->word, ~1);
+}
+
+static void lock_by_flag(struct spinlock *lock)
+{
+    while (atomic_flag_test_and_set(&lock->flag)) {
+    }
+}
+
+static void unlock_flag(struct spinlock *lock)
+{
+    atomic_flag_clear(&lock->flag);
+}
+
+struct spinning {
+    void (*lock)(struct spinlock *lock);
+    void (*unlock)(struct spinlock *lock);
+    struct spinlock spinlock;
+};
+
+static void *count_under_spinlock(void *arg)
+{
+    struct spinning *spinning = arg;
+    for (int i = 0; i < 10; i++) {
+        spinning->lock(&spinning->spinlock);
+        int count = spinning->spinlock.count;
+        (void)sched_yield();
+        spinning->spinlock.count = count + 1;
+        spinning->unlock(&spinning->spinlock);
+    }
+    return NULL;
+}
+
+TEST(who_spins_for_a_lock_lets_its_holder_go_on)
+{
+    struct spinning locks[] = {
+            {.lock = lock_by_exchange, .unlock = unlock_word},
+            {.lock = lock_by_strong_exchange, .unlock = unlock_word},
+            {.lock = lock_by_bit, .unlock = unlock_word},
+            {.lock = lock_by_flag, .unlock = unlock_flag},
+    };
+    for (size_t i = 0; i < sizeof locks / sizeof locks[0]; i++) {
+        pthread_t one = start(count_under_spinlock, &locks[i]);
+        pthread_t two = start(count_under_spinlock, &locks[i]);
+        (void)join(one);
+        (void)join(two);
+        CHECK_EQ(locks[i].spinlock.count, 20);
+    }
+}
+
+struct pair {
+    int left;
+    int right;
+};
+
+TEST(whatever_may_be_atomic_may_be_here)
+{
+    static _Atomic double number;
+    atomic_store(&number, 1.5);
+    CHECK(atomic_exchange(&number, 2.5) == 1.5);
+    CHECK(atomic_load_explicit(&number, memory_order_acquire) == 2.5);
+    static _Atomic struct pair pair;
+    atomic_store(&pair, ((struct pair){1, 2}));
+    struct pair now = atomic_load(&pair);
+    CHECK_EQ(now.left + now.right, 3);
+    CHECK(atomic_compare_exchange_strong(&pair, &now, ((struct pair){3, 4})));
+    now = atomic_load(&pair);
+    CHECK_EQ(now.left + now.right, 7);
+}
+
 /* ---- threads ---- */
 
 static int once_count;
