@@ -91,7 +91,7 @@ static SEAM_SUSPENDS int chat(void *arg)
     return seam_scope_end(&scope); /* never, if somebody waits for what was not sent */
 }
 
-static int run_chat(void *arg)
+static SEAM_SUSPENDS int run_chat(void *arg)
 {
     return seam_run(&(struct seam_options){.workers = 2}, chat, arg);
 }

@@ -81,8 +81,7 @@ static int drain(struct sm_thread *thread, seam_runtime *runtime, int64_t deadli
 }
 
 /* With the stop mutex held: nobody else is here. */
-static int stop_alone(
-        seam_runtime *runtime, struct seam_stop_report *out_report, int64_t deadline_ns)
+static int stop_alone(seam_runtime *runtime, struct sm_report *report, int64_t deadline_ns)
 {
     struct sm_thread *thread = sm_enter();
     if (thread == NULL) return -EOWNERDEAD;
@@ -90,18 +89,16 @@ static int stop_alone(
     /* acquire: pairs with the release in sm_runtime_end(). */
     if (sm_load_acquire(&runtime->state) != SM_RUNTIME_STOPPED) {
         sm_runtime_refuse(runtime);
-        struct sm_report report;
-        sm_report_begin(&report, runtime, out_report);
         r = drain(thread, runtime, deadline_ns);
         if (r == 0) {
             sm_scope_dispose_finished(sm_runtime_root(runtime));
             uint32_t left = sm_pool_end(runtime->pool, runtime->grace_ns);
-            if (left > 0) sm_report_abandoned(&report);
+            if (left > 0) sm_report_abandoned(report);
             sm_runtime_end(runtime);
         } else {
-            sm_report_left(&report);
+            sm_report_left(report);
         }
-        sm_report_end(&report);
+        sm_report_end(report);
     }
     sm_leave();
     return r;
@@ -128,6 +125,8 @@ int seam_runtime_stop(
     if (thread == NULL) return -EOWNERDEAD;
     bool inside = is_inside(thread, runtime);
     bool is_task = thread->task != NULL;
+    struct sm_report report;
+    sm_report_begin(&report, runtime, out_report); /* before any job is interrupted */
     sm_runtime_refuse(runtime); /* whatever becomes of us: the caller may be cancelled */
     sm_leave();
     if (inside) return -EINPROGRESS;
@@ -140,7 +139,7 @@ int seam_runtime_stop(
     }
     int r = seam_mutex_lock(&runtime->stop_mutex, deadline_ns);
     if (r < 0) return r;
-    r = stop_alone(runtime, out_report, deadline_ns);
+    r = stop_alone(runtime, &report, deadline_ns);
     seam_mutex_unlock(&runtime->stop_mutex);
     return r;
 }
