@@ -210,6 +210,7 @@ int seam_fail(int code, const char *format, ...)
     if (call != NULL && call->reply != NULL) {
         va_list args;
         va_start(args, format);
+        /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is, in the line before */
         (void)vsnprintf(message, sizeof message, format, args);
         va_end(args);
         int count = backtrace(frames, SEAM_REPLY_FRAMES_MAX + 1);
