@@ -679,6 +679,7 @@ bool sm_runner_drive(struct sm_thread *thread, struct seam_runtime *runtime)
     }
 
     sm_thread_prepare_to_run(thread);
+    thread->drives = runtime;
     bool is_done = false;
     if (sm_party_change_flags(party, SM_PARTY_DRIVES, 0)) is_done = drive_held(thread, party);
     if (thread->role != NULL) end_driving(runtime, thread);
@@ -727,8 +728,10 @@ int sm_runtime_poll(struct seam_runtime *runtime, struct sm_thread *thread)
 
 void sm_runner_wake_driver(struct sm_thread *thread)
 {
-    /* The role is stable: the thread cannot leave its loop before the word says DONE. If the role
-     * was taken from it, it is not in the loop and finds the word by itself. */
-    struct sm_role *role = __atomic_load_n(&thread->role, __ATOMIC_RELAXED);
-    if (role != NULL) sm_worker_wake((struct sm_worker *)(void *)role);
+    /* What it drives is stable, unlike its role: it was written before the word said DRIVES, and the
+     * runtime stays until the thread has seen DONE. If the role was taken from it, or it is in the
+     * loop of another runtime just now, it finds the word by itself. */
+    struct sm_worker *worker = &thread->drives->workers[0];
+    /* relaxed: while the thread is in the worker's loop, nobody writes another holder. */
+    if (sm_load_relaxed(&worker->role.holder) != NULL) sm_worker_wake(worker);
 }

@@ -65,6 +65,7 @@ struct sm_thread {
     int event_fd;             /* for waits on descriptors; -1 until first needed */
     const char *reason;       /* while it waits as a plain thread: why */
     struct sm_list driving;   /* place among those who would drive a runtime; under its lock */
+    struct seam_runtime *drives; /* of a waiting thread: whose tasks it runs meanwhile */
     _Atomic(int) tid; /* these two are read by the monitor, perhaps after the thread has ended */
     _Atomic(int) cpu_clock;
     struct sm_spin spin;       /* of its waits as a plain thread */
