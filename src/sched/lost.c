@@ -75,21 +75,26 @@ static void prepare_burial(struct sm_task *task)
     task->party.shield_depth = 0;
 }
 
-/* The system has no thread to take our place. The role stays in nobody's hands until the monitor has
- * found one: there may be one as soon as we have gone. Where nobody watches we go on trying. */
-static void leave_orphan(struct sm_worker *worker, struct sm_thread *thread)
+/* The system has no thread to take our place, and the role is in our hands. Callers who drive need none.
+ * Else it is left to the monitor, since there may be a thread as soon as we have gone, and to those who
+ * come back to it. Where nobody watches there are none of these, and we go on trying. */
+static void leave_orphan(struct sm_worker *worker)
 {
     struct seam_runtime *runtime = worker->runtime;
+    if (runtime->is_driven) {
+        sm_runtime_rest_role(runtime, worker);
+        return;
+    }
     sm_lock(&runtime->lock);
     bool is_watched = runtime->monitor.has_thread;
     sm_unlock(&runtime->lock);
     if (is_watched) {
-        /* release: pairs with the acquire in adopt_orphan() (sched/monitor.c). It carries all that is
-         * owner-only. */
-        sm_store_release(&worker->orphaned_by, thread);
+        /* release: pairs with the acquire in sm_runtime_adopt() and sm_enter_slow(). It carries all
+         * that is owner-only; and it is our last touch. */
+        sm_store_release(&worker->role.holder, SM_ROLE_ORPHAN);
         return;
     }
-    while (!sm_runtime_give_role(runtime, worker, thread)) {
+    while (!sm_runtime_give_role(runtime, worker, NULL)) {
         sm_os_nap();
     }
 }
@@ -121,7 +126,7 @@ void sm_thread_lost(void *runtime_of_thread)
     /* Before the task is sent, which keeps the runtime from ending. */
     sm_bound_ask(worker);
     sm_worker_send(worker, task);
-    if (has_role && !sm_runtime_give_role(runtime, worker, thread)) leave_orphan(worker, thread);
+    if (has_role && !sm_runtime_give_role(runtime, worker, NULL)) leave_orphan(worker);
     sm_store_relaxed(&thread->inside, 0); /* relaxed: it holds no role */
     sm_clock_idle();
     sm_thread_end();

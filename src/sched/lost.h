@@ -8,7 +8,8 @@
  *
  *     the thread, on its way out      gives the task a new stack and nothing to do but to bury
  *                                     itself, and its role to another thread; if there is none
- *                                     to be had, the monitor goes on trying
+ *                                     to be had, the monitor goes on trying, and who comes back to
+ *                                     the role has it
  *     the task, on the new stack      closes the scopes it has left open, innermost first, each
  *                                     cancelled and waited for; and ends with -EPIPE
  *

@@ -25,6 +25,7 @@
 struct scene {
     int fds[2];
     _Atomic(int) flag;
+    seam_runtime *runtime;
 };
 
 /* It blocks until it has been overtaken, and never comes back. */
@@ -203,6 +204,76 @@ TEST(a_thread_that_is_lost_is_replaced_as_soon_as_there_is_another)
     CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
     sm_os = real;
+}
+
+/* No thread can be had for good; and when that is found out, the one that blocked comes back. */
+enum { ALLOWED, REFUSED, COMES_BACK };
+static struct scene *forsaken;
+
+static int start_while_allowed(pthread_t *out_thread, void *(*run)(void *), void *arg)
+{
+    /* relaxed: the flag is all there is. */
+    if (sm_load_relaxed(&forsaken->flag) == ALLOWED) {
+        return real.thread_start(out_thread, run, arg);
+    }
+    if (sm_exchange_release(&forsaken->flag, COMES_BACK) == REFUSED) (void)let_go(forsaken);
+    return -EAGAIN;
+}
+
+static int block_and_come_back(void *arg)
+{
+    const struct scene *scene = arg;
+    char byte = 0;
+    seam_blocking_begin();
+    CHECK_EQ(read(scene->fds[0], &byte, 1), 1);
+    seam_blocking_end();
+    return 0;
+}
+
+static int end_the_last_thread(void *arg)
+{
+    struct scene *scene = arg;
+    sm_store_relaxed(&scene->flag, REFUSED);
+    pthread_exit(NULL);
+}
+
+static void lose_who_stands_in(const struct seam_options *options, seam_fn *first, seam_fn *second)
+{
+    struct scene scene = {.flag = ALLOWED};
+    CHECK_OK(pipe2(scene.fds, O_CLOEXEC));
+    forsaken = &scene;
+    real = sm_os;
+    sm_os.thread_start = start_while_allowed;
+    CHECK_OK(seam_runtime_new(options, &scene.runtime));
+    seam_runtime *runtime = scene.runtime;
+    run_both(runtime, &scene, first, second);
+    int result = -1;
+    CHECK_OK(seam_call(runtime, do_nothing, NULL, &result, SEAM_FOREVER));
+    CHECK_EQ(result, 0);
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
+    struct seam_runtime_stats stats;
+    seam_runtime_stats_read(runtime, &stats);
+    CHECK_EQ(stats.threads_lost, 1);
+    CHECK_EQ(sm_load_relaxed(&scene.flag), COMES_BACK); /* relaxed: the others have ended */
+    seam_runtime_free(runtime);
+    sm_os = real;
+    CHECK_OK(close(scene.fds[0]));
+    CHECK_OK(close(scene.fds[1]));
+}
+
+TEST(a_thread_that_comes_back_takes_the_role_that_a_lost_one_left)
+{
+    if (SM_TSAN) CHECK_SKIP("ThreadSanitizer aborts when a thread ends on the stack of a task");
+    const struct seam_options options = {.workers = 1, .quiet_incidents = true};
+    lose_who_stands_in(&options, block_and_come_back, end_the_last_thread);
+}
+
+TEST(a_driver_that_comes_back_goes_on_when_who_stood_in_for_it_was_lost)
+{
+    if (SM_TSAN) CHECK_SKIP("ThreadSanitizer aborts when a thread ends on the stack of a task");
+    const struct seam_options options = {
+            .current_thread = true, .overtake = SEAM_OVERTAKE_ON, .quiet_incidents = true};
+    lose_who_stands_in(&options, block_and_come_back, end_the_last_thread);
 }
 
 /* ---- a contest for the role of a thread that ends ---- */

@@ -202,31 +202,24 @@ static void alarm_if_asleep(struct watch *watch, struct sighting *seen)
     if (!watch->is_alarmed) watch->is_alarmed = is_asleep(watch, seen);
 }
 
-/* Give a role away whose holder has ended and found nobody. */
+/* Give a role away whose holder has ended and found nobody. Where that fails, not at once again. */
 static void adopt_orphan(struct watch *watch, struct sm_worker *worker, int64_t now_ns)
 {
     struct sighting *seen = &watch->seen[worker->index];
-    /* acquire: pairs with the release in leave_orphan() (sched/lost.c). It carries all that is
-     * owner-only. */
-    struct sm_thread *lost = sm_load_acquire(&worker->orphaned_by);
-    if (lost == NULL || now_ns < seen->retry_ns) return;
-    /* Before it is given: the next holder may end likewise. relaxed: if not, only we look again. */
-    sm_store_relaxed(&worker->orphaned_by, NULL);
-    if (sm_runtime_give_role(watch->runtime, worker, lost)) return;
-    sm_store_relaxed(&worker->orphaned_by, lost); /* relaxed: as above */
+    if (now_ns < seen->retry_ns || sm_runtime_adopt(watch->runtime, worker)) return;
     seen->retry_ns = now_ns + RETRY_AFTER_NS;
 }
 
 static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_ns)
 {
     struct sighting *seen = &watch->seen[worker->index];
-    /* acquire: pairs with the release in serve() and sm_runtime_give_role(). It carries the
+    /* acquire: pairs with the release in serve() and give_to_spare(). It carries the
      * thread's record, which is never unmapped; whether it still holds the role, the CAS decides. */
     struct sm_thread *holder = sm_load_acquire(&worker->role.holder);
-    if (holder == NULL || holder == SM_ROLE_CONTESTED
+    if (holder == NULL || holder == SM_ROLE_CONTESTED || holder == SM_ROLE_ORPHAN
             || sm_load_relaxed(&holder->inside) != 0) { /* relaxed: sm_role_take() looks again */
         seen->holder = NULL;
-        if (holder == SM_ROLE_CONTESTED) adopt_orphan(watch, worker, now_ns);
+        if (holder == SM_ROLE_ORPHAN) adopt_orphan(watch, worker, now_ns);
         return;
     }
     /* relaxed: the tick moves or it does not; the mark is a hint; the clock is the thread's own for good. */

@@ -25,6 +25,8 @@
  *                     the thread is outside; then he      cannot end while its thread, which has to
  *                     may                                 enter for that, waits for the outcome
  *     another thread  that thread                         that thread
+ *     ORPHAN          nobody: the first to make it        there is none
+ *                     CONTESTED, or his own
  *
  * The bound. A blocked thread that is overtaken adds no runnable thread, since it was not one. A
  * busy one does: it computes on, beside the new holder. A role is taken from a busy thread only

@@ -179,20 +179,24 @@ static bool give_to_spare(struct seam_runtime *runtime, struct sm_worker *worker
     return true;
 }
 
+void sm_runtime_rest_role(struct seam_runtime *runtime, struct sm_worker *worker)
+{
+    worker->absent = NULL;
+    sm_bound_reconsider(worker);
+    sm_worker_rest(worker);
+    /* Under the lock, which whoever ends the runtime takes last: the caller may be a thread that
+     * nobody joins. seq_cst: pairs with the CAS in sm_worker_try_hold(), as in sm_worker_let_go(). */
+    sm_lock(&runtime->lock);
+    sm_store_seq_cst(&worker->role.holder, NULL);
+    tell_one(runtime);
+    sm_unlock(&runtime->lock);
+}
+
 bool sm_runtime_give_role(
         struct seam_runtime *runtime, struct sm_worker *worker, struct sm_thread *from)
 {
     if (sm_worker_is_wanted_back(worker)) {
-        worker->absent = NULL;
-        sm_bound_reconsider(worker);
-        sm_worker_rest(worker);
-        /* Under the lock, which whoever ends the runtime takes last: the caller may be a thread that
-         * nobody joins. seq_cst: pairs with the CAS in sm_worker_try_hold(), as in
-         * sm_worker_let_go(). */
-        sm_lock(&runtime->lock);
-        sm_store_seq_cst(&worker->role.holder, NULL);
-        tell_one(runtime);
-        sm_unlock(&runtime->lock);
+        sm_runtime_rest_role(runtime, worker);
         return true;
     }
     struct sm_thread *absent = worker->absent;
@@ -203,6 +207,17 @@ bool sm_runtime_give_role(
     bool is_given = give_to_spare(runtime, worker);
     if (!is_given) worker->absent = absent;
     return is_given;
+}
+
+bool sm_runtime_adopt(struct seam_runtime *runtime, struct sm_worker *worker)
+{
+    struct sm_thread *holder = SM_ROLE_ORPHAN;
+    /* acquire: pairs with the release in leave_orphan() (sched/lost.c), and with ours. */
+    if (!sm_cas_acquire(&worker->role.holder, &holder, SM_ROLE_CONTESTED)) return true;
+    if (give_to_spare(runtime, worker)) return true;
+    /* release: pairs with the acquire above and in sm_enter_slow(). */
+    sm_store_release(&worker->role.holder, SM_ROLE_ORPHAN);
+    return false;
 }
 
 void sm_runtime_forget_this_thread(struct seam_runtime *runtime)

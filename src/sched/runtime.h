@@ -158,8 +158,8 @@ bool sm_runtime_wake_idle(struct seam_runtime *runtime);
 void sm_runtime_set_idle(struct sm_worker *worker, bool is_idle);
 
 /*
- * Make a thread, or find a spare one, that runs worker, whose role has been taken from a thread
- * (monitor). The role must be in the caller's hands. False: no thread to be had.
+ * Make a thread, or find a spare one, that runs worker, whose role has been taken from a thread, or
+ * (NULL) was that of one that has ended. The role must be in the caller's hands. False: no thread to be had.
  *
  * In a current-thread runtime the spare only stands in for the driver that was overtaken. When that
  * one has come back, whoever stands in then lets the role rest, at its next scheduling point; and if
@@ -168,6 +168,12 @@ void sm_runtime_set_idle(struct sm_worker *worker, bool is_idle);
  */
 bool sm_runtime_give_role(
         struct seam_runtime *runtime, struct sm_worker *worker, struct sm_thread *from);
+
+/* The same for a role that is nobody's: see SM_ROLE_ORPHAN. True also if others have it. */
+bool sm_runtime_adopt(struct seam_runtime *runtime, struct sm_worker *worker);
+
+/* Leave the role of a driven runtime, which is in the caller's hands, to whoever drives next. */
+void sm_runtime_rest_role(struct seam_runtime *runtime, struct sm_worker *worker);
 
 /* The calling thread, one of the runtime's, ends by itself: nobody joins it. */
 void sm_runtime_forget_this_thread(struct seam_runtime *runtime);

@@ -278,8 +278,8 @@ struct sm_thread *sm_runner_rejoin(struct sm_thread *thread)
 {
     struct sm_task *task = thread->task;
     sm_count_relaxed(&thread->returns, 1);
+    if (thread->role != NULL && sm_thread_has_bound(thread)) sm_bound_ask(sm_worker_of(thread));
     thread->task = NULL;
-    thread->role = NULL;
     thread->after = send_home;
     thread->after_arg = task;
     sm_context_switch(&task->context, thread->native);

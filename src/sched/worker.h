@@ -84,9 +84,6 @@ struct sm_worker {
     _Atomic(uint32_t) is_sleeping; /* in the kernel, or on the way: wake it after pushing */
     _Atomic(uint32_t) wanted;      /* look again at what is aside */
     _Atomic(uint32_t) is_asked;    /* the errand is on its way; set by who stops the runtime */
-    /* The holder has ended, and there was no thread to take its place: whoever that was. Set by it, the
-     * role in its hands; cleared by the monitor; NULL: no. */
-    _Atomic(struct sm_thread *) orphaned_by;
     struct sm_timer_heap timers;
     struct sm_clock_heap clock_heap;
 };

@@ -46,5 +46,6 @@ void sm_runner_drive_retire(struct sm_thread *thread, struct seam_runtime *runti
 void sm_runner_wake_driver(struct sm_thread *thread);
 
 /* thread runs a task whose role was taken while it was outside: hand the task over to whoever has
- * the role now. Returns on that thread, inside. */
+ * the role now. That may be thread, if it is an orphan's; else thread->role is NULL. Returns on that
+ * thread, inside. */
 struct sm_thread *sm_runner_rejoin(struct sm_thread *thread);

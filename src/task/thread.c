@@ -212,11 +212,16 @@ void sm_thread_poke(struct sm_thread *thread)
 
 SM_COLD struct sm_thread *sm_enter_slow(struct sm_thread *thread)
 {
+    struct sm_role *role = thread->role;
     struct sm_thread *holder = NULL;
-    /* acquire: pairs with the release in sm_role_take(). A contest lasts as long as one membarrier; or
-     * until there is a thread in place of one that was lost. */
-    while ((holder = sm_load_acquire(&thread->role->holder)) == SM_ROLE_CONTESTED) {
+    /* acquire: pairs with the release in sm_role_take(). A contest lasts as long as one membarrier. */
+    while ((holder = sm_load_acquire(&role->holder)) == SM_ROLE_CONTESTED) {
         (void)sched_yield();
     }
-    return holder == thread ? thread : sm_runner_rejoin(thread);
+    if (holder == thread) return thread;
+    /* acquire: pairs with the release in leave_orphan() (sched/lost.c). */
+    if (holder != SM_ROLE_ORPHAN || !sm_cas_acquire(&role->holder, &holder, thread)) {
+        thread->role = NULL;
+    }
+    return sm_runner_rejoin(thread);
 }

@@ -34,13 +34,17 @@ struct sm_thread;
 
 /* Who may touch what only a worker's own thread may touch. The first member of struct sm_worker. */
 struct sm_role {
-    _Atomic(struct sm_thread *) holder; /* NULL: nobody; see SM_ROLE_CONTESTED */
+    _Atomic(struct sm_thread *) holder; /* NULL: nobody; or one of those below */
     struct sm_task *headers;            /* free task headers, at hand without a lock; holder only */
     uint32_t header_count;
 };
 
 /* A taker is finding out whether the holder is inside. */
 #define SM_ROLE_CONTESTED ((struct sm_thread *)(void *)1)
+
+/* The holder has ended, and there was no thread to take its place: for the monitor to give away, or
+ * for a thread that comes back to it. Not of a role that callers drive. */
+#define SM_ROLE_ORPHAN ((struct sm_thread *)(void *)2)
 
 /* What a pool thread holds while it runs a job, and gives back while the job waits (cross/pool.h).
  * Its own thread only; never suspends. */
