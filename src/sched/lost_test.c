@@ -276,6 +276,46 @@ TEST(a_driver_that_comes_back_goes_on_when_who_stood_in_for_it_was_lost)
     lose_who_stands_in(&options, block_and_come_back, end_the_last_thread);
 }
 
+/* Another driver's call, while the first is blocked. */
+static int lose_who_stands_in_and_go_on(void *arg)
+{
+    struct scene *scene = arg;
+    sm_store_relaxed(&scene->flag, COMES_BACK); /* relaxed: as above */
+    struct seam_scope scope;
+    CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
+    CHECK_OK(seam_spawn(&scope, end_the_thread, NULL, NULL, NULL));
+    CHECK_OK(seam_scope_end(&scope));
+    return 0;
+}
+
+static void *call_as_the_second(void *arg)
+{
+    struct scene *scene = arg;
+    int result = -1;
+    seam_fn *fn = lose_who_stands_in_and_go_on;
+    CHECK_OK(seam_call(scene->runtime, fn, scene, &result, SEAM_FOREVER));
+    CHECK_EQ(result, 0);
+    (void)let_go(scene);
+    return NULL;
+}
+
+static int block_beside_another_driver(void *arg)
+{
+    pthread_t second;
+    CHECK_EQ(pthread_create(&second, NULL, call_as_the_second, arg), 0);
+    (void)block_and_come_back(arg);
+    CHECK_EQ(pthread_join(second, NULL), 0);
+    return 0;
+}
+
+TEST(a_driver_that_waits_goes_on_when_who_stood_in_for_another_was_lost)
+{
+    if (SM_TSAN) CHECK_SKIP("ThreadSanitizer aborts when a thread ends on the stack of a task");
+    const struct seam_options options = {
+            .current_thread = true, .overtake = SEAM_OVERTAKE_ON, .quiet_incidents = true};
+    lose_who_stands_in(&options, block_beside_another_driver, do_nothing);
+}
+
 /* ---- a contest for the role of a thread that ends ---- */
 
 /*

@@ -579,11 +579,15 @@ void sm_runner_drive_enlist(struct sm_thread *thread, struct seam_runtime *runti
     sm_unlock(&runtime->lock);
 }
 
+/* True: it will try. Who drives already is in a task from which its role was taken, perhaps for long:
+ * it will try when it comes back, and another should now. */
 static bool tell(struct sm_party *party)
 {
+    /* relaxed: who has begun to drive since then has got the role; who has ended looks again. */
+    bool is_astray = (sm_load_relaxed(&party->word) & SM_PARTY_DRIVES) != 0;
     if (!sm_party_change_flags(party, SM_PARTY_RETRY, 0)) return false;
     sm_os.futex_wake(&party->word, 1);
-    return true;
+    return !is_astray;
 }
 
 /* The role is free: tell one of those enlisted. Its word is only touched while it waits. Under the
