@@ -61,9 +61,10 @@ struct sm_pool {
     uint32_t waiting;       /* those that wait */
     uint32_t thread_count;
     uint32_t picks;
-    bool is_called;  /* a thread is on its way to the line */
-    bool is_nagging; /* an errand for it is in line, or has begun */
-    bool has_nag;    /* it has begun */
+    bool is_called;      /* a thread is on its way to the line */
+    bool is_nagging;     /* an errand for it is in line, or has begun */
+    bool has_nag;        /* it has begun */
+    bool interrupts_all; /* who may be told is, as soon as he may */
     bool is_ending;
     bool is_orphan; /* nobody waits for the threads any more: the last one lets the runtime go */
     struct sm_job nag;
@@ -458,68 +459,6 @@ static void reclaim_slot(struct sm_slot *slot)
     sm_unlock(&self->pool->lock);
 }
 
-static void set_may_be_told(struct sm_pool_thread *self, bool may_be_told)
-{
-    sm_lock(&self->pool->lock);
-    self->may_be_told = may_be_told;
-    sm_unlock(&self->pool->lock);
-}
-
-/* In a scope of ours, since the job's own is in its client's hands. */
-static void run_told(struct sm_pool_thread *self, struct sm_job *job)
-{
-    struct sm_scope *around = sm_scope_of(&self->around);
-    struct sm_scope *root = sm_runtime_root(self->pool->runtime);
-    struct sm_party *party = sm_thread_party(sm_thread_self());
-    (void)sm_enter();
-    (void)sm_scope_open(around, party, root, SM_SCOPE_UNCOUNTED, NULL);
-    sm_leave();
-    set_may_be_told(self, true);
-    job->run(job);
-    set_may_be_told(self, false);
-    (void)sm_enter(); /* no forked child comes here: sm_service_run() has stopped it */
-    (void)sm_scope_close(around, party, root);
-    sm_leave();
-}
-
-static void *pool_main(void *arg)
-{
-    struct sm_pool *pool = arg;
-    struct sm_thread *thread = sm_thread_begin();
-    char name[24] = "";
-    (void)snprintf(name, sizeof name, "%s-pool", pool->runtime->name);
-    sm_os_thread_name(name);
-    /* A cancellation would strike in a job, and take frames with it that its client waits for. */
-    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
-
-    struct sm_pool_thread self = {
-            .slot = {.lend = lend_slot, .reclaim = reclaim_slot},
-            .pool = pool,
-            .thread_id = sm_os_thread_id(),
-            .spin.budget = SM_SPIN_MAX / 4,
-            .is_on_its_way = true,
-    };
-    sm_list_init(&self.link);
-    sm_lock(&pool->lock);
-    sm_list_push_back(&pool->all, &self.in_pool);
-    sm_unlock(&pool->lock);
-    thread->pool_of = pool->runtime;
-    thread->slot = &self.slot;
-    struct sm_job *job = NULL;
-    while ((job = next_job(pool, &self)) != NULL) {
-        if (self.job_class->is_interruptible) {
-            run_told(&self, job);
-        } else {
-            job->run(job);
-        }
-    }
-    thread->slot = NULL;
-    sm_clock_idle();
-    leave(pool, &self);
-    sm_thread_end();
-    return NULL;
-}
-
 struct seam_job_class *sm_pool_current_class(void)
 {
     struct sm_thread *thread = sm_thread_self();
@@ -723,21 +662,103 @@ int64_t sm_pool_remind(struct sm_job *job)
     return is_alone ? sm_now_ns() + NAG_LAST_NS : INT64_MAX;
 }
 
+/* Likewise, and have what it waits for in seam say why. */
+static bool tell(struct sm_pool *pool, struct sm_pool_thread *thread)
+{
+    sm_scope_cancel(sm_scope_of(&thread->around));
+    return interrupt(pool, thread);
+}
+
 uint32_t sm_pool_interrupt_all(struct sm_pool *pool)
 {
     bool must_nag = false;
     uint32_t count = 0;
     sm_lock(&pool->lock);
+    pool->interrupts_all = true;
     for (struct sm_list *link = pool->all.next; link != &pool->all; link = link->next) {
         struct sm_pool_thread *thread = sm_container_of(link, struct sm_pool_thread, in_pool);
-        if (!thread->may_be_told || thread->is_interrupted) continue;
-        sm_scope_cancel(sm_scope_of(&thread->around));
-        if (interrupt(pool, thread)) must_nag = true;
+        bool has_job = thread->job != NULL && thread->job_class->is_interruptible;
+        if (!has_job || thread->is_interrupted) continue;
+        if (thread->may_be_told && tell(pool, thread)) must_nag = true;
         count++;
     }
     sm_unlock(&pool->lock);
     if (must_nag) start_nag(pool);
     return count;
+}
+
+/* ---- running jobs ---- */
+
+static void begin_being_told(struct sm_pool_thread *self)
+{
+    struct sm_pool *pool = self->pool;
+    sm_lock(&pool->lock);
+    self->may_be_told = true;
+    bool must_nag = pool->interrupts_all && tell(pool, self);
+    sm_unlock(&pool->lock);
+    if (must_nag) start_nag(pool);
+}
+
+static void end_being_told(struct sm_pool_thread *self)
+{
+    sm_lock(&self->pool->lock);
+    self->may_be_told = false;
+    sm_unlock(&self->pool->lock);
+}
+
+/* In a scope of ours, since the job's own is in its client's hands. */
+static void run_told(struct sm_pool_thread *self, struct sm_job *job)
+{
+    struct sm_scope *around = sm_scope_of(&self->around);
+    struct sm_scope *root = sm_runtime_root(self->pool->runtime);
+    struct sm_party *party = sm_thread_party(sm_thread_self());
+    (void)sm_enter();
+    (void)sm_scope_open(around, party, root, SM_SCOPE_UNCOUNTED, NULL);
+    sm_leave();
+    begin_being_told(self);
+    job->run(job);
+    end_being_told(self);
+    (void)sm_enter(); /* no forked child comes here: sm_service_run() has stopped it */
+    (void)sm_scope_close(around, party, root);
+    sm_leave();
+}
+
+static void *pool_main(void *arg)
+{
+    struct sm_pool *pool = arg;
+    struct sm_thread *thread = sm_thread_begin();
+    char name[24] = "";
+    (void)snprintf(name, sizeof name, "%s-pool", pool->runtime->name);
+    sm_os_thread_name(name);
+    /* A cancellation would strike in a job, and take frames with it that its client waits for. */
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+
+    struct sm_pool_thread self = {
+            .slot = {.lend = lend_slot, .reclaim = reclaim_slot},
+            .pool = pool,
+            .thread_id = sm_os_thread_id(),
+            .spin.budget = SM_SPIN_MAX / 4,
+            .is_on_its_way = true,
+    };
+    sm_list_init(&self.link);
+    sm_lock(&pool->lock);
+    sm_list_push_back(&pool->all, &self.in_pool);
+    sm_unlock(&pool->lock);
+    thread->pool_of = pool->runtime;
+    thread->slot = &self.slot;
+    struct sm_job *job = NULL;
+    while ((job = next_job(pool, &self)) != NULL) {
+        if (self.job_class->is_interruptible) {
+            run_told(&self, job);
+        } else {
+            job->run(job);
+        }
+    }
+    thread->slot = NULL;
+    sm_clock_idle();
+    leave(pool, &self);
+    sm_thread_end();
+    return NULL;
 }
 
 /* ---- the end ---- */

@@ -132,7 +132,8 @@ void sm_pool_interrupt(struct sm_job *job, bool is_abandoned);
 int64_t sm_pool_remind(struct sm_job *job);
 
 /* Interrupt every running job of an interruptible class that is not yet, and cancel it, that is what it
- * waits for in seam: it is to see why. Returns how many. Any thread; never suspends. */
+ * waits for in seam: it is to see why. Likewise whatever begins from now on. Returns how many are
+ * running. Any thread; never suspends. */
 uint32_t sm_pool_interrupt_all(struct sm_pool *pool);
 
 /* Jobs that wait in line, or have begun; without errands. Any thread. */

@@ -576,6 +576,38 @@ ON_EVERY_RUNTIME(a_stop_interrupts_a_job_behind_a_shield_once_the_grace_is_over)
     CHECK(reader.interrupted_ns >= began_ns + GRACE_NS);
 }
 
+/* Two readers of a class that runs one at a time: the second begins when the first was interrupted. */
+ON_EVERY_RUNTIME(a_stop_interrupts_a_job_behind_a_shield_that_begins_when_the_grace_is_over)
+{
+    struct seam_options impatient = *options;
+    impatient.grace_ns = 5 * SEAM_MILLISECOND;
+    seam_runtime *runtime = new_runtime(&impatient);
+    const struct seam_job_class_options one = {.threads_max = 1, .interruptible = true};
+    struct reader readers[2] = {{.reads_max = 1}, {.reads_max = 1}};
+    struct caller callers[2];
+    for (size_t i = 0; i < 2; i++) {
+        reader_init(&readers[i], runtime);
+        if (i == 0) CHECK_OK(seam_job_class_new(runtime, &one, &readers[0].job_class));
+        readers[i].job_class = readers[0].job_class;
+        callers[i] = (struct caller){runtime, block_on_reader_behind_a_shield, &readers[i], 0};
+        begin_call(&callers[i]);
+        if (i == 0) gate_pass(&readers[0].begun);
+    }
+    struct seam_job_stats stats = {};
+    while (stats.queued == 0) {
+        seam_job_class_stats_read(readers[0].job_class, &stats);
+        (void)sched_yield();
+    }
+    CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
+    for (size_t i = 0; i < 2; i++) {
+        end_call(&callers[i]);
+        CHECK_EQ(readers[i].result, -ECANCELED);
+        CHECK(readers[i].interrupted_ns != 0);
+        reader_fini(&readers[i]);
+    }
+    seam_runtime_free(runtime);
+}
+
 /* Nobody inside waits for it, and nobody outside is cancelled. It has the grace again to end, which is
  * enough for a machine that is busy. */
 ON_EVERY_RUNTIME(a_stop_interrupts_the_job_of_a_caller_outside_once_the_grace_is_over)
