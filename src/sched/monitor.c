@@ -13,13 +13,17 @@ enum {
     CPU_SLACK_NS = 20 * 1000, /* who used less between two looks was not running */
     BUSY_NS = 1000 * 1000,    /* CPU time without a switch: neither a short task nor a long one
                                     * on a machine that has no time for it */
+    /* Where no descriptor can be had to ask whether it sleeps: for so long it was not running, so it
+     * does. A machine with no time for it for so long is taken for that, too. */
+    BLIND_NS = 20 * 1000 * 1000,
     RETRY_AFTER_NS = 5 * 1000 * 1000, /* the system has refused a thread */
     PERIODS_UNALARMED = 3,            /* from look to look, while nobody is suspected */
 };
 
 /* How to learn whether a thread sleeps. Kept open: opened for each look, it would now and then take
  * the last descriptor of a program that has one left, and there would be none where it has none. The
- * monitor has at least one, from its beginning on, if there was one to be had. */
+ * monitor has at least one, from its beginning on, if there was one to be had; but in a program that
+ * opens files while it has none left, what is given up for another may be taken by it. */
 struct lookout {
     int tid;      /* of whom; 0: nobody */
     int state_fd; /* -1: none */
@@ -31,9 +35,10 @@ struct sighting {
     uint64_t tick;
     int64_t since_ns;
     int64_t first_cpu_ns;
-    int64_t cpu_ns;   /* at the last look */
-    int64_t retry_ns; /* not to be acted upon before */
-    bool is_noted;    /* as an incident */
+    int64_t cpu_ns;         /* at the last look */
+    int64_t still_since_ns; /* it has used none since then */
+    int64_t retry_ns;       /* not to be acted upon before */
+    bool is_noted;          /* as an incident */
     struct lookout lookout;
 };
 
@@ -97,26 +102,33 @@ static void watch_thread(struct watch *watch, struct lookout *lookout, int tid)
     *lookout = (struct lookout){.tid = tid, .state_fd = fd};
 }
 
-/* Does the holder sleep? False also if the system does not say. */
-static bool is_asleep(struct watch *watch, struct sighting *seen)
+/* Does the holder sleep? Negative if the system does not say. */
+static int is_asleep(struct watch *watch, struct sighting *seen)
 {
     struct lookout *lookout = &seen->lookout;
     /* relaxed: the id is the thread's own for good, or that of one that has ended, of which nothing
      * can be read. */
-    watch_thread(watch, lookout, sm_load_relaxed(&seen->holder->tid));
-    if (lookout->tid == 0) return false;
+    int tid = sm_load_relaxed(&seen->holder->tid);
+    watch_thread(watch, lookout, tid);
+    if (lookout->tid != tid) return -EMFILE;
     int r = sm_os_thread_state_is_runnable(lookout->state_fd);
     if (r < 0) lookout->tid = 0; /* it has ended; its descriptor is kept for the next */
-    return r == 0;
+    return r < 0 ? r : r == 0;
 }
 
 /* Compare with the last look. The holder has been outside, without a switch, since then. */
-static enum verdict judge(struct watch *watch, struct sighting *seen, int64_t cpu_ns)
+static enum verdict judge(
+        struct watch *watch, struct sighting *seen, int64_t cpu_ns, int64_t now_ns)
 {
     int64_t used_ns = cpu_ns - seen->cpu_ns;
     seen->cpu_ns = cpu_ns;
-    /* Asked last: it costs as much as all the rest. */
-    if (used_ns < CPU_SLACK_NS && is_asleep(watch, seen)) return BLOCKED;
+    if (used_ns >= CPU_SLACK_NS) {
+        seen->still_since_ns = now_ns;
+    } else {
+        /* Asked last: it costs as much as all the rest. */
+        int r = is_asleep(watch, seen);
+        if (r > 0 || (r < 0 && now_ns - seen->still_since_ns >= BLIND_NS)) return BLOCKED;
+    }
     return cpu_ns - seen->first_cpu_ns >= BUSY_NS ? BUSY : FINE;
 }
 
@@ -199,7 +211,7 @@ static bool may_act(
  * not one to be seen again only when it suits. */
 static void alarm_if_asleep(struct watch *watch, struct sighting *seen)
 {
-    if (!watch->is_alarmed) watch->is_alarmed = is_asleep(watch, seen);
+    if (!watch->is_alarmed) watch->is_alarmed = is_asleep(watch, seen) > 0;
 }
 
 /* Give a role away whose holder has ended and found nobody. Where that fails, not at once again. */
@@ -232,6 +244,7 @@ static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_n
                 .since_ns = now_ns,
                 .first_cpu_ns = cpu_ns,
                 .cpu_ns = cpu_ns,
+                .still_since_ns = now_ns,
                 .lookout = seen->lookout};
         if (!is_marked) {
             if (sm_worker_has_work(worker, now_ns)) alarm_if_asleep(watch, seen);
@@ -240,13 +253,14 @@ static void look_at(struct watch *watch, struct sm_worker *worker, int64_t now_n
     }
     if (!sm_worker_has_work(worker, now_ns)) {
         seen->cpu_ns = cpu_ns;
+        seen->still_since_ns = now_ns;
         return;
     }
     /* An idle worker that can take the tasks is the cheaper help. */
     if (sm_ring_count(&worker->ring) > 0 && watch->runtime->steal != SEAM_STEAL_NONE) {
         (void)sm_runtime_wake_idle(watch->runtime);
     }
-    enum verdict verdict = is_marked ? DECLARED : judge(watch, seen, cpu_ns);
+    enum verdict verdict = is_marked ? DECLARED : judge(watch, seen, cpu_ns, now_ns);
     if (verdict == FINE) alarm_if_asleep(watch, seen);
     if (may_act(watch, seen, verdict, now_ns)) act(watch, worker, seen, verdict);
 }

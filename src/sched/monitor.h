@@ -12,6 +12,7 @@
  *   declared  a task has said that it may block (seam/blocking.h): the same, at the first look
  *   neither   it wants a CPU and gets none, or has just begun to compute: leave it alone. (The run
  *             delay that the kernel counts would say so, too, but only once the thread gets a CPU.)
+ *             Where the state letter cannot be read, who has used no CPU for BLIND_NS is blocked
  *
  * Work is a task in fifo, ring, backlog or inbox, a timer that is due, an event of the poller. Where
  * the ring holds tasks and a worker sleeps, that worker is woken: it steals them.

@@ -143,6 +143,7 @@ struct drought {
     int first[2];
     int second[2];
     struct rlimit before;
+    rlim_t fds_max;
     int fds[FDS_MAX];
     int fd_count;
     atomic_bool is_dry; /* publishes the two before */
@@ -167,7 +168,7 @@ static int block_in_drought(void *arg)
     struct drought *drought = arg;
     CHECK_OK(seam_spawn(&drought->scope, end_drought, drought, NULL, NULL));
     CHECK_OK(getrlimit(RLIMIT_NOFILE, &drought->before));
-    const struct rlimit tight = {FDS_MAX, drought->before.rlim_max};
+    const struct rlimit tight = {drought->fds_max, drought->before.rlim_max};
     CHECK_OK(setrlimit(RLIMIT_NOFILE, &tight));
     int fd = 0;
     while ((fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0) {
@@ -188,9 +189,9 @@ static int block_before_drought(void *arg)
 }
 
 /* Each task runs only because the one before was overtaken. */
-static void dry_up(seam_fn *first)
+static void dry_up(seam_fn *first, rlim_t fds_max)
 {
-    struct drought drought = {};
+    struct drought drought = {.fds_max = fds_max};
     CHECK_OK(pipe2(drought.first, O_CLOEXEC));
     CHECK_OK(pipe2(drought.second, O_CLOEXEC));
     seam_runtime *runtime = NULL;
@@ -209,12 +210,18 @@ static void dry_up(seam_fn *first)
 
 TEST(a_task_that_blocks_is_overtaken_where_no_descriptor_is_left)
 {
-    dry_up(block_before_drought);
+    dry_up(block_before_drought, FDS_MAX);
 }
 
 TEST(the_first_task_that_blocks_is_overtaken_where_no_descriptor_is_left)
 {
-    dry_up(block_in_drought);
+    dry_up(block_in_drought, FDS_MAX);
+}
+
+/* None can be opened, not even in place of one that is closed. */
+TEST(a_task_that_blocks_is_overtaken_where_no_descriptor_can_be_had)
+{
+    dry_up(block_in_drought, 0);
 }
 
 /* A long name is cut, not read past its end. */
