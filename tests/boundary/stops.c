@@ -88,17 +88,11 @@ static const struct seam_left *find_left(const struct seam_stop_report *report, 
     return NULL;
 }
 
-/* Has its worker been asked in time? */
-static bool has_reason(const struct seam_stop_report *report, const char *name)
-{
-    const struct seam_left *left = find_left(report, name);
-    return left != NULL && left->reason != NULL;
-}
-
 static bool stands_in(const struct seam_left *left, seam_fn *fn)
 {
     Dl_info wanted;
     CHECK(dladdr((void *)(uintptr_t)fn, &wanted) != 0 && wanted.dli_sname != NULL);
+    if (left == NULL) return false;
     for (uint32_t i = 0; i < left->frame_count; i++) {
         Dl_info found;
         const char *address = left->frames[i];
@@ -113,6 +107,11 @@ static bool blocks_in(const struct seam_left *left, seam_fn *fn)
     return SM_TSAN || stands_in(left, fn);
 }
 
+/*
+ * A worker or a thread that is asked what runs there may have no time to answer, on a machine that is
+ * busy, and the report goes without: then it is asked for again.
+ */
+
 /* The caller's own task waits for its two children; one of them ends. */
 ON_EVERY_RUNTIME(whoever_stops_a_runtime_is_told_who_is_left)
 {
@@ -122,10 +121,10 @@ ON_EVERY_RUNTIME(whoever_stops_a_runtime_is_told_who_is_left)
     CHECK_OK(seam_event_wait(&stubborn.runs, SEAM_FOREVER));
 
     struct seam_stop_report report;
-    do { /* the third may need longer on a machine that is busy, and so may a worker that is asked */
+    do { /* the third may need longer, too */
         CHECK_ERR(seam_runtime_stop(caller.runtime, &report, seam_after(50 * SEAM_MILLISECOND)),
                 ETIMEDOUT);
-    } while (report.tasks_left > 2 || !has_reason(&report, "stubborn"));
+    } while (report.tasks_left > 2 || !stands_in(find_left(&report, "stubborn"), ignore_the_end));
     CHECK_EQ(report.tasks_left, 2);
     CHECK_EQ(report.tasks_live, report.tasks_left + report.tasks_ended);
     CHECK_EQ(report.left_count, 2);
@@ -175,6 +174,9 @@ ON_EVERY_RUNTIME(a_stop_that_is_given_100_ms_takes_them)
     CHECK_ERR(seam_runtime_stop(stubborn.runtime, &report, then_ns + 100 * SEAM_MILLISECOND),
             ETIMEDOUT);
     CHECK_EQ(seam_now_ns(), then_ns + 100 * SEAM_MILLISECOND);
+    while (!stands_in(find_left(&report, "stubborn"), ignore_the_end)) {
+        CHECK_ERR(seam_runtime_stop(stubborn.runtime, &report, SEAM_NOW), EAGAIN);
+    }
     CHECK_EQ(report.tasks_live, 1);
     CHECK_EQ(report.tasks_left, 1);
     CHECK_EQ(report.left_count, 1);
@@ -244,11 +246,12 @@ ON_EVERY_RUNTIME(who_is_left_behind_a_shield_is_counted)
     begin_call(&caller);
     CHECK_OK(seam_event_wait(&stubborn.runs, SEAM_FOREVER));
     struct seam_stop_report report;
-    CHECK_ERR(seam_runtime_stop(caller.runtime, &report, SEAM_NOW), EAGAIN);
-    CHECK_EQ(report.tasks_left, 2);
-    CHECK_EQ(report.left_count, 2);
-    CHECK_EQ(report.listed_count, 1);
-    CHECK(stands_in(find_left(&report, "call"), spawn_behind_a_shield));
+    do {
+        CHECK_ERR(seam_runtime_stop(caller.runtime, &report, SEAM_NOW), EAGAIN);
+        CHECK_EQ(report.tasks_left, 2);
+        CHECK_EQ(report.left_count, 2);
+        CHECK_EQ(report.listed_count, 1);
+    } while (!stands_in(find_left(&report, "call"), spawn_behind_a_shield));
     (void)let_go(&stubborn);
     CHECK_OK(seam_runtime_stop(caller.runtime, NULL, SEAM_FOREVER));
     end_call(&caller);
@@ -307,8 +310,10 @@ ON_EVERY_RUNTIME(a_blocking_job_that_runs_is_waited_for_until_the_deadline_and_r
     gate_pass(&job.begun);
 
     struct seam_stop_report report;
-    CHECK_ERR(seam_runtime_stop(caller.runtime, &report, seam_after(20 * SEAM_MILLISECOND)),
-            ETIMEDOUT);
+    do {
+        CHECK_ERR(seam_runtime_stop(caller.runtime, &report, seam_after(20 * SEAM_MILLISECOND)),
+                ETIMEDOUT);
+    } while (!blocks_in(find_left(&report, "user"), block_at_the_gate));
     CHECK_EQ(report.tasks_left, 1);
     CHECK_EQ(report.jobs_left, 1);
     CHECK_EQ(report.jobs_abandoned, 0);
@@ -318,7 +323,6 @@ ON_EVERY_RUNTIME(a_blocking_job_that_runs_is_waited_for_until_the_deadline_and_r
     CHECK_EQ(left->kind, SEAM_LEFT_JOB);
     CHECK(left->age_ns >= 20 * SEAM_MILLISECOND);
     CHECK((uintptr_t)left->spawned_at == (uintptr_t)block_at_the_gate);
-    CHECK(blocks_in(left, block_at_the_gate));
 
     gate_open(&job.gate);
     CHECK_OK(seam_runtime_stop(caller.runtime, &report, SEAM_FOREVER));
@@ -339,11 +343,12 @@ ON_WORKERS(a_task_that_blocks_its_thread_is_found_there)
     gate_pass(&job.begun);
 
     struct seam_stop_report report;
-    CHECK_ERR(seam_runtime_stop(caller.runtime, &report, SEAM_NOW), EAGAIN);
-    CHECK_EQ(report.left_count, 1);
+    do {
+        CHECK_ERR(seam_runtime_stop(caller.runtime, &report, SEAM_NOW), EAGAIN);
+        CHECK_EQ(report.left_count, 1);
+    } while (!blocks_in(&report.left[0], block_at_the_gate));
     CHECK_EQ(report.left[0].kind, SEAM_LEFT_TASK);
     CHECK(report.left[0].reason == NULL);
-    CHECK(blocks_in(&report.left[0], block_at_the_gate));
 
     gate_open(&job.gate);
     CHECK_OK(seam_runtime_stop(caller.runtime, NULL, SEAM_FOREVER));
@@ -456,7 +461,8 @@ ON_EVERY_RUNTIME(a_job_that_is_abandoned_is_reported)
     CHECK_EQ(report.left[0].kind, SEAM_LEFT_JOB);
     CHECK(report.left[0].age_ns >= 20 * SEAM_MILLISECOND);
     CHECK((uintptr_t)report.left[0].spawned_at == (uintptr_t)block_at_the_gate);
-    CHECK(blocks_in(&report.left[0], block_at_the_gate));
+    /* This stop is over and cannot be asked again. */
+    CHECK(report.left[0].frame_count == 0 || blocks_in(&report.left[0], block_at_the_gate));
     seam_runtime_free(caller.runtime);
     gate_open(&job.gate);
     gate_pass(&job.destroyed);

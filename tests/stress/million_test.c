@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/atomic.h"
 #include "base/sanitizer.h"
 #include "os/stack.h"
 #include "stress/stress.h"
@@ -30,13 +31,13 @@ static long used_kib(void)
 
 struct car_park {
     struct seam_event may_leave;
-    long parked; /* one worker: no two tasks at once */
+    _Atomic(long) parked;
 };
 
 static int park(void *arg)
 {
     struct car_park *car_park = arg;
-    car_park->parked++;
+    (void)sm_add_relaxed(&car_park->parked, 1); /* relaxed: only waited for */
     return seam_event_wait(&car_park->may_leave, SEAM_FOREVER);
 }
 
@@ -49,7 +50,7 @@ static int park_a_million(void *arg)
     for (int i = 0; i < MILLION; i++) {
         CHECK_OK(seam_spawn(&scope, park, car_park, NULL, NULL));
     }
-    while (car_park->parked < MILLION) {
+    while (sm_load_relaxed(&car_park->parked) < MILLION) { /* relaxed: as above */
         CHECK_OK(seam_yield());
     }
     long bytes_each = (used_kib() - before_kib) * 1024 / MILLION;

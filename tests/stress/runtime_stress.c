@@ -160,7 +160,7 @@ static void *begin_scopes(void *arg)
     atomic_store(&door->is_open, true);
     for (;;) {
         struct seam_scope scope;
-        int64_t limit_ns = roll(&dice, 2) == 0 ? SEAM_FOREVER : seam_after(SEAM_SECOND);
+        int64_t limit_ns = roll(&dice, 2) == 0 ? SEAM_FOREVER : seam_after(3600 * SEAM_SECOND);
         int r = seam_scope_begin(&scope, door->runtime, limit_ns);
         if (r == -ESHUTDOWN) return NULL;
         CHECK_OK(r);
