@@ -680,7 +680,6 @@ static void end_driving(struct seam_runtime *runtime, struct sm_thread *thread)
 /* With the role in our hands: run until party is done (true), or the role is lost. */
 static bool drive_held(struct sm_thread *thread, struct sm_party *party)
 {
-    sm_store_relaxed(&thread->inside, 1); /* relaxed: published with the role */
     (void)sm_worker_run(thread, party);
     if (sm_party_change_flags(party, 0, SM_PARTY_DRIVES)) return false;
     sm_party_wait_for_done(party);
@@ -692,6 +691,8 @@ bool sm_runner_drive(struct sm_thread *thread, struct seam_runtime *runtime)
     struct sm_worker *worker = &runtime->workers[0];
     struct sm_party *party = &thread->party;
     if (!sm_party_change_flags(party, 0, SM_PARTY_RETRY)) return false;
+    /* Whoever was refused when our slot was lent may have left. relaxed: published with the role. */
+    sm_store_relaxed(&thread->inside, 1);
     if (!sm_worker_try_hold(worker, thread)) {
         if (sm_thread_has_bound(thread)) sm_bound_ask(worker);
         return false;
