@@ -641,10 +641,10 @@ bool sm_worker_run_some(struct sm_thread *thread, int64_t limit_ns)
 void sm_worker_rest(struct sm_worker *worker)
 {
     if (sm_unlikely(sm_stack_is_scarce())) give_back_stacks(worker);
-    int64_t next_ns = sm_load_relaxed(&worker->timers.next_ns); /* relaxed: we hold the role */
-    sm_poller_arm(&worker->poller, next_ns);
     /* seq_cst: pairs with the seq_cst load in sm_worker_wake(), as in sleep_in_poller(). */
     sm_store_seq_cst(&worker->is_sleeping, 1);
+    /* relaxed: who adds an earlier timer from now on wakes us. */
+    sm_poller_arm(&worker->poller, sm_load_relaxed(&worker->timers.next_ns));
     if (!sm_inbox_is_empty(&worker->inbox) || has_tasks(worker)) sm_worker_wake(worker);
 }
 
