@@ -112,8 +112,10 @@ static int adopt(int fd, struct sm_fd *entry)
     sm_lock(&entry->lock);
     /* relaxed: under the lock. */
     if (sm_load_relaxed(&entry->kind) == SM_FD_UNKNOWN) {
+        sm_lock(&entry->trying); /* for who still tries the terminal that was here before */
         entry->own_fd = sm_take_fd(own_fd);
         set_kind(entry, kind);
+        sm_unlock(&entry->trying);
     }
     sm_unlock(&entry->lock);
     return 0;
