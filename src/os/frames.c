@@ -21,8 +21,9 @@ enum { YIELDS = 50, NAPS = 100, OWN_FRAMES = 2 /* the handler, and how it return
  *   from       to         by
  *   NOBODY     ASKED      who asks
  *   ASKED      ANSWERING  the handler, in the thread that is asked
- *   ASKED      NOBODY     who asks, and has given up
+ *   ASKED      NOBODY     who asks, and has given up; or who asks next: see below
  *   ANSWERING  ANSWERED   the handler
+ *   ANSWERING  ASKED      the handler, in a thread that was not meant
  *   ANSWERED   NOBODY     who asks
  */
 enum { NOBODY, ASKED, ANSWERING, ANSWERED };
@@ -74,6 +75,10 @@ static bool wait_for_answer(void)
 /* Under the lock, our handler in place. */
 static bool ask(int tid, const void *(*whose)(void))
 {
+    /* A thread that was not meant may have put back what was given up meanwhile.
+     * acq_rel: pairs with the CAS in answer(): it comes too late. */
+    uint32_t stale = ASKED;
+    (void)sm_cas_acq_rel(&state, &stale, NOBODY);
     /* acquire: pairs with the release in answer(): somebody may have been stopped in the middle. */
     if (sm_load_acquire(&state) == ANSWERING) return false;
     question.tid = tid;
