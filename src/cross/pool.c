@@ -853,8 +853,8 @@ uint32_t sm_pool_jobs(struct sm_pool *pool, struct sm_pool_job *out_jobs, uint32
 {
     uint32_t count = 0;
     sm_lock(&pool->lock);
-    int64_t now_ns =
-            sm_now_ns(); /* not earlier: who has just begun would be younger than nothing */
+    /* Not earlier: who has just begun would be younger than nothing. */
+    int64_t now_ns = sm_now_ns();
     for (struct sm_list *link = pool->all.next; link != &pool->all; link = link->next) {
         const struct sm_pool_thread *one = sm_container_of(link, struct sm_pool_thread, in_pool);
         if (one->job == NULL || one->job_class->is_private) continue;

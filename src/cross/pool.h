@@ -35,11 +35,11 @@
  * A thread that has nothing to do spins a little, since in a busy program the next job is near, and
  * then sleeps. Threads stay until the runtime ends.
  *
- * A job of an interruptible class that is cancelled, or runs still when the runtime's end has lost its
- * patience, has a signal sent to its thread, again and again
- * until it has ended: one that arrives just before a system call is lost. The sender holds the lock
- * and finds the job on its thread; the thread ends the job under the lock and then makes a system
- * call, after which no signal can be on its way. So a later job is never hit.
+ * A job of an interruptible class that is cancelled, or runs when the runtime's end has lost its
+ * patience, has a signal sent to its thread, again and again until it has ended: one that arrives just
+ * before a system call is lost. The sender holds the lock and finds the job on its thread; the thread
+ * ends the job under the lock and then makes a system call, after which no signal can be on its way.
+ * So a later job is never hit.
  */
 #pragma once
 
