@@ -174,6 +174,7 @@ ON_EVERY_RUNTIME(a_stop_that_is_given_100_ms_takes_them)
     CHECK_ERR(seam_runtime_stop(stubborn.runtime, &report, then_ns + 100 * SEAM_MILLISECOND),
             ETIMEDOUT);
     CHECK_EQ(seam_now_ns(), then_ns + 100 * SEAM_MILLISECOND);
+    CHECK_EQ(report.left[0].age_ns, 100 * SEAM_MILLISECOND); /* since the stop began, at least */
     while (!stands_in(find_left(&report, "stubborn"), ignore_the_end)) {
         CHECK_ERR(seam_runtime_stop(stubborn.runtime, &report, SEAM_NOW), EAGAIN);
     }
@@ -184,8 +185,6 @@ ON_EVERY_RUNTIME(a_stop_that_is_given_100_ms_takes_them)
     CHECK_EQ(left->kind, SEAM_LEFT_TASK);
     CHECK(strcmp(left->name, "stubborn") == 0);
     CHECK(left->reason != NULL && strcmp(left->reason, "event") == 0);
-    CHECK_EQ(left->age_ns, 100 * SEAM_MILLISECOND);
-    CHECK(stands_in(left, ignore_the_end));
 
     (void)let_go(&stubborn);
     CHECK_OK(seam_runtime_stop(stubborn.runtime, &report, SEAM_FOREVER));
