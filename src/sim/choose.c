@@ -119,6 +119,11 @@ bool sm_sim_is_told(void)
     return stream.plan->is_told;
 }
 
+int sm_sim_patience_ms(void)
+{
+    return stream.plan->patience_ms;
+}
+
 void sm_sim_log(enum sm_sim_event event, uint64_t value)
 {
     struct sm_sim_record *record = stream.record;

@@ -30,6 +30,9 @@ enum {
     EXIT_SKIPPED = 77,
     SHRINKING_RUNS_MAX = 3000,
     SHRINKING_SECONDS_MAX = 30,
+    PATIENCE_MS = 200,
+    IMPATIENCE_MS =
+            5, /* while one is shrunk that has failed with patience, and will be asked again */
     TOLD_LINES = 60,
     TEXT_MAX = 1 << 20,
     SCHEDULE_SHOWN_MAX = 64, /* entries */
@@ -397,6 +400,7 @@ static void explain(struct session *session, const struct sm_sim_plan *plan)
     }
     struct shrinking shrinking = {.session = session, .plan = *plan, .status = session->status};
     shrinking.plan.is_replay = true;
+    shrinking.plan.patience_ms = IMPATIENCE_MS;
     shrinking.began = time(NULL);
     memcpy(shrinking.symptom, session->symptom, sizeof shrinking.symptom);
     uint64_t choices = session->record->entry_count;
@@ -410,6 +414,7 @@ static void explain(struct session *session, const struct sm_sim_plan *plan)
                 shrinking.best.count, shrinking.runs);
         struct schedule best = copy_schedule(shrinking.best.entries, shrinking.best.count);
         shrinking.plan.is_told = true;
+        shrinking.plan.patience_ms = PATIENCE_MS;
         if (!still_fails(&shrinking, &best)) (void)fputs("  this differs when told:\n", stderr);
         free(best.entries);
     }
@@ -476,6 +481,7 @@ static int64_t replay(struct session *session)
             .faults = session->options.faults,
             .is_replay = true,
             .is_told = true,
+            .patience_ms = PATIENCE_MS,
             .entries = schedule.entries,
             .entry_count = schedule.count};
     int r = run_once(session, &plan);
@@ -493,7 +499,8 @@ static int64_t run_seeds(struct session *session, struct sm_sim_record *spare)
     const struct seam_sim_options *options = &session->options;
     uint64_t seeds = options->seeds != 0 ? options->seeds : 1;
     /* First, what happens by itself: then there is no need of seeds, or it is known how long it is. */
-    struct sm_sim_plan dull = {.strategy = SEAM_SIM_RANDOM, .is_replay = true};
+    struct sm_sim_plan dull = {
+            .strategy = SEAM_SIM_RANDOM, .is_replay = true, .patience_ms = PATIENCE_MS};
     int dull_r = run_twice(session, &dull, spare);
     if (dull_r <= 0) return dull_r;
     uint64_t length = session->record->points;
@@ -501,6 +508,7 @@ static int64_t run_seeds(struct session *session, struct sm_sim_record *spare)
         struct sm_sim_plan plan = {.seed = options->first_seed + i,
                 .strategy = options->strategy,
                 .faults = options->faults,
+                .patience_ms = PATIENCE_MS,
                 .length = length};
         if (plan.strategy == SEAM_SIM_BOTH) {
             plan.strategy = plan.seed % 2 == 0 ? SEAM_SIM_RANDOM : SEAM_SIM_PCT;

@@ -41,6 +41,7 @@
 #include "seam/sim.h"
 
 #include "base/point.h"
+#include "base/stuck.h"
 
 /* ---- choices: choose.c ---- */
 
@@ -120,6 +121,7 @@ struct sm_sim_plan {
     uint64_t length;              /* points, of a run without preemptions */
     bool is_replay;               /* of the entries, instead of the dice */
     bool is_told;                 /* every change of threads is printed */
+    int patience_ms;              /* how long to wait, really, for what other processes may do */
     struct sm_sim_entry *entries; /* are sorted by the run */
     size_t entry_count;
 };
@@ -127,6 +129,7 @@ struct sm_sim_plan {
 void sm_sim_choices_begin(const struct sm_sim_plan *plan, struct sm_sim_record *record);
 struct sm_sim_record *sm_sim_record(void);
 bool sm_sim_is_told(void);
+int sm_sim_patience_ms(void);
 
 /* ---- threads: threads.c ---- */
 
@@ -168,6 +171,12 @@ struct sm_sim_thread {
     int tid;
     unsigned rounds; /* of destructors that it has been through */
     bool is_detached;
+    bool is_watcher;         /* it looks after others, and nothing else */
+    bool is_pausing;         /* between two looks, of which: */
+    unsigned looks;          /* so many have been made since there was any news, */
+    uint64_t news;           /* this much of it, */
+    int64_t due_ns;          /* and which would find something to do at this time */
+    struct sm_sim_told told; /* what it was doing when it had the baton last */
 };
 
 /* Make the calling thread the first one, with the baton. */
@@ -215,5 +224,10 @@ void sm_sim_signal(struct sm_sim_thread *thread, int signo);
 void sm_sim_timer_set(int fd, int64_t deadline_ns);
 void sm_sim_timer_forget(int fd);
 
+/* ---- what is shown: report.c ---- */
+
 /* Everybody, and what they wait for, on standard error. */
 void sm_sim_report(const char *verdict);
+
+/* A change of threads, if that is to be told: from was preempted at pc, or NULL. */
+void sm_sim_tell(const struct sm_sim_thread *from, const struct sm_sim_thread *to, const void *pc);

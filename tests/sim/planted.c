@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,32 +18,11 @@
 #include "seam/sim.h"
 
 #include "check/check.h"
+#include "sim/shown.h"
 
-enum { SEEDS = 800, CHOICES_MAX = 12, TEXT_MAX = 1 << 16 };
+enum { SEEDS = 800, CHOICES_MAX = 12 };
 
 /* ---- scenarios ---- */
-
-#define MUST(expr) \
-    do { \
-        if (!(expr)) { \
-            (void)fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #expr); \
-            abort(); \
-        } \
-    } while (0)
-
-static seam_runtime *new_runtime(uint32_t workers)
-{
-    seam_runtime *runtime = NULL;
-    struct seam_options options = {.workers = workers};
-    MUST(seam_runtime_new(&options, &runtime) == 0);
-    return runtime;
-}
-
-static void end_runtime(seam_runtime *runtime)
-{
-    MUST(seam_runtime_stop(runtime, NULL, SEAM_FOREVER) == 0);
-    seam_runtime_free(runtime);
-}
 
 static int return_at_once(void *arg)
 {
@@ -134,31 +112,6 @@ static int cancel_a_waiter(void *arg)
 }
 
 /* ---- running them ---- */
-
-struct shown {
-    int64_t result;
-    char text[TEXT_MAX];
-};
-
-static void simulate(seam_fn *fn, const struct seam_sim_options *options, struct shown *shown)
-{
-    int fd = memfd_create("shown", MFD_CLOEXEC);
-    int before = dup(STDERR_FILENO);
-    CHECK_OK(fd);
-    CHECK_OK(dup2(fd, STDERR_FILENO));
-    shown->result = seam_sim_run("planted", fn, NULL, options);
-    CHECK_OK(dup2(before, STDERR_FILENO));
-    ssize_t len = pread(fd, shown->text, TEXT_MAX - 1, 0);
-    shown->text[len > 0 ? len : 0] = '\0';
-    CHECK_OK(close(fd));
-    CHECK_OK(close(before));
-}
-
-static const char *after(const char *text, const char *words)
-{
-    const char *found = strstr(text, words);
-    return found != NULL ? found + strlen(words) : NULL;
-}
 
 static void is_found_shrunk_and_replayed(seam_fn *fn)
 {
