@@ -62,9 +62,10 @@ struct seam_sim_options {
  * @arg: for @fn, which gets a copy of what it points to
  * @options: NULL is as good as all zero
  *
- * Every seed is run twice, and what happened is compared: if that differs, the run depends on
- * something that the simulation does not decide, and is a failure, too. A failure is made smaller,
- * then printed to standard error, with what to pass to see it again.
+ * Some seeds are run twice, the first sixteen among them, and what happened is compared: if that
+ * differs, the run depends on something that the simulation does not decide, and is a failure, too. A
+ * failure is made smaller, then printed to standard error, with what to pass to see it again. Of what a
+ * run prints, only the end is kept.
  *
  * Call it while the process has one thread, and has not used the library yet.
  *

@@ -128,10 +128,13 @@ void sm_sim_log(enum sm_sim_event event, uint64_t value)
 {
     struct sm_sim_record *record = stream.record;
     const struct sm_sim_thread *self = sm_sim.current;
-    struct sm_sim_logged logged = {
-            .points = record->points, .value = value, .thread = self->index, .event = event};
+    struct sm_sim_logged logged = {.points = record->points,
+            .value = value,
+            .ns = sm_sim.now_ns,
+            .thread = self->index,
+            .event = event};
     const uint64_t words[] = {
-            logged.points, value, (uint64_t)event << 32 | self->index, (uint64_t)sm_sim.now_ns};
+            logged.points, value, (uint64_t)event << 32 | self->index, (uint64_t)logged.ns};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         record->hash = (record->hash ^ words[i]) * UINT64_C(0x100000001b3);
         record->hash ^= record->hash >> 29;

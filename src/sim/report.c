@@ -34,7 +34,7 @@ static void show_code(const void *pc)
             (uintptr_t)call - (uintptr_t)map->l_addr);
 }
 
-static const char *state_of(const struct sm_sim_thread *thread)
+static const char *name_of(enum sm_sim_wait wait)
 {
     static const char *const waits[] = {[SM_SIM_FUTEX] = "waits in a futex",
             [SM_SIM_MUTEX] = "waits for a mutex",
@@ -45,13 +45,18 @@ static const char *state_of(const struct sm_sim_thread *thread)
             [SM_SIM_JOIN] = "joins a thread",
             [SM_SIM_FILES] = "waits for descriptors",
             [SM_SIM_SLEEP] = "sleeps"};
+    return waits[wait];
+}
+
+static const char *state_of(const struct sm_sim_thread *thread)
+{
     switch (thread->state) {
     case SM_SIM_READY: return "could run";
     case SM_SIM_RUNNING: return "runs";
     case SM_SIM_GONE: return "has ended";
     case SM_SIM_BLOCKED: break;
     }
-    return waits[thread->wait];
+    return name_of(thread->wait);
 }
 
 void sm_sim_tell(const struct sm_sim_thread *from, const struct sm_sim_thread *to, const void *pc)
@@ -66,6 +71,48 @@ void sm_sim_tell(const struct sm_sim_thread *from, const struct sm_sim_thread *t
         (void)fprintf(stderr, ")");
     }
     (void)fprintf(stderr, ", thread %u goes on\n", to->index);
+}
+
+/* ---- what happened ---- */
+
+static void show_choice(enum sm_sim_why why, unsigned value)
+{
+    static const char *const questions[] = {[SM_SIM_PREEMPT] = "who goes on instead",
+            [SM_SIM_NEXT] = "who goes on next",
+            [SM_SIM_YIELD] = "to whom it yields",
+            [SM_SIM_HANDOVER] = "whether one that was woken goes on at once",
+            [SM_SIM_WAKE] = "which of those that wait is woken",
+            [SM_SIM_STALL] = "how much time passes meanwhile",
+            [SM_SIM_FAULT] = "whether something fails",
+            [SM_SIM_SPINS] = "whether spinning is any use"};
+    (void)fprintf(stderr, "it is chosen %s: %u\n", questions[why], value);
+}
+
+static void show_wake(enum sm_sim_outcome outcome, unsigned thread)
+{
+    static const char *const ends[] = {[SM_SIM_WOKEN] = "can go on",
+            [SM_SIM_TIMED_OUT] = "can go on, its time has come",
+            [SM_SIM_INTERRUPTED] = "can go on, a signal is there"};
+    (void)fprintf(stderr, "thread %u %s\n", thread, ends[outcome]);
+}
+
+void sm_sim_show_event(const struct sm_sim_logged *logged)
+{
+    int64_t ns = virtual_ns(logged->ns);
+    (void)fprintf(stderr,
+            "point %" PRIu64 ", %" PRId64 ".%06" PRId64 " ms, thread %u: ", logged->points,
+            ns / NS_PER_MS, ns % NS_PER_MS, logged->thread);
+    unsigned upper = (unsigned)(logged->value >> 32);
+    unsigned lower = (unsigned)logged->value;
+    switch ((enum sm_sim_event)logged->event) {
+    case SM_SIM_EVENT_CHOICE: show_choice((enum sm_sim_why)upper, lower); break;
+    case SM_SIM_EVENT_SWITCH: (void)fprintf(stderr, "thread %u goes on\n", lower); break;
+    case SM_SIM_EVENT_BLOCK: (void)fprintf(stderr, "%s\n", name_of(lower)); break;
+    case SM_SIM_EVENT_WAKE: show_wake((enum sm_sim_outcome)upper, lower); break;
+    case SM_SIM_EVENT_TIME: (void)fprintf(stderr, "nobody can go on, time passes\n"); break;
+    case SM_SIM_EVENT_BEGIN: (void)fprintf(stderr, "begins\n"); break;
+    case SM_SIM_EVENT_END: (void)fprintf(stderr, "ends\n"); break;
+    }
 }
 
 /* ---- threads ---- */

@@ -94,6 +94,7 @@ struct sm_sim_entry {
 struct sm_sim_logged {
     uint64_t points;
     uint64_t value;
+    int64_t ns;
     uint32_t thread;
     uint32_t event;
 };
@@ -228,6 +229,9 @@ void sm_sim_timer_forget(int fd);
 
 /* Everybody, and what they wait for, on standard error. */
 void sm_sim_report(const char *verdict);
+
+/* The rest of a line on standard error. */
+void sm_sim_show_event(const struct sm_sim_logged *logged);
 
 /* A change of threads, if that is to be told: from was preempted at pc, or NULL. */
 void sm_sim_tell(const struct sm_sim_thread *from, const struct sm_sim_thread *to, const void *pc);

@@ -634,6 +634,11 @@ bool sm_sim_thread_is_runnable(int tid, bool really)
     return thread == NULL ? really : thread->state != SM_SIM_BLOCKED;
 }
 
+bool sm_sim_has_thread(int tid)
+{
+    return sm_sim_is_simulated() && sm_sim_thread_of_tid(tid) != NULL;
+}
+
 /* ---- beginning ---- */
 
 static void leave_the_child_alone(void)
@@ -651,6 +656,8 @@ static void stay_on_this_cpu(void)
     int cpu = sched_getcpu();
     CPU_SET(cpu < 0 ? 0 : (unsigned)cpu, &set);
     (void)sched_setaffinity(0, sizeof set, &set);
+    /* Who is woken waits until we sleep, in the next system call. */
+    (void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){});
 }
 
 static void *first_thread(void *unused)

@@ -186,6 +186,7 @@ static SEAM_SUSPENDS int watch_screen(void *arg)
 
 static void watch_screens(int mode)
 {
+    CHECK_NOT_SIMULATED("when a terminal hands on what was written, the kernel decides");
     struct ends ends;
     open_terminal(&ends);
     struct termios raw;
@@ -590,6 +591,7 @@ static void run_as_only_target(void *(*run)(void *), void *arg)
 
 TEST(interrupted_calls_of_a_thread_go_on)
 {
+    CHECK_NOT_SIMULATED("the timer that interrupts goes by real time");
     run_as_only_target(be_interrupted, NULL);
 }
 
@@ -629,6 +631,7 @@ static void *connect_interrupted(void *arg)
 
 TEST(a_connection_that_nobody_answers_times_out)
 {
+    CHECK_NOT_SIMULATED("how many of those that connect are in a full backlog, the kernel decides");
     struct place place;
     int fillers[FILLERS];
     int fd = listen_deaf(&place, fillers);

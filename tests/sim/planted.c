@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "seam.h"
@@ -195,24 +196,47 @@ TEST(two_mutexes_in_two_orders_are_a_deadlock)
     is_found_shrunk_and_replayed(lock_in_two_orders);
 }
 
-static int read_the_real_world(void *arg)
+/* Another process each time: of these we decide nothing. */
+static int some_of_the_real_world(void)
+{
+    return (int)(getpid() % 7) + 1;
+}
+
+static int yield_as_often(void *arg)
 {
     (void)arg;
-    int tosses =
-            (int)(getpid() % 7) + 1; /* another process each time: of these we decide nothing */
-    for (int i = 0; i < tosses; i++) {
+    for (int i = some_of_the_real_world(); i > 0; i--) {
         (void)sched_yield();
     }
     return 0;
 }
 
-TEST(what_depends_on_more_than_the_seed_is_noticed)
+static int sleep_as_long(void *arg)
+{
+    (void)arg;
+    return usleep((useconds_t)some_of_the_real_world());
+}
+
+static void is_noticed(seam_fn *fn, struct shown *shown)
+{
+    struct seam_sim_options options = {.seeds = 20};
+    simulate(fn, &options, shown);
+    printf("%s", shown->text);
+    CHECK_EQ(shown->result, -ECHILD);
+    CHECK(strstr(shown->text, "the same seed did something else the second time") != NULL);
+}
+
+TEST(what_depends_on_more_than_the_seed_is_noticed_and_told)
 {
     static struct shown shown;
-    struct seam_sim_options options = {.seeds = 20};
-    simulate(read_the_real_world, &options, &shown);
-    CHECK_EQ(shown.result, -ECHILD);
-    CHECK(strstr(shown.text, "the same seed did something else the second time") != NULL);
+    is_noticed(yield_as_often, &shown);
+    CHECK(strstr(shown.text, "events that are kept agree; the first run came to an end") != NULL);
+    is_noticed(sleep_as_long, &shown);
+    const char *first = after(shown.text, "    first run:  point ");
+    const char *second = after(shown.text, "    second run: point ");
+    CHECK(first != NULL && second != NULL);
+    static const char event[] = "thread 0: nobody can go on, time passes\n";
+    CHECK(strstr(first, event) < second && strstr(second, event) != NULL);
 }
 
 /* ---- faults ---- */
@@ -298,6 +322,37 @@ TEST(what_never_ends_and_hears_no_alarm_is_ended)
     simulate(turn_off_the_alarm, &options, &shown);
     CHECK_EQ(shown.result, -ECHILD);
     CHECK(strstr(shown.text, "out of time") != NULL);
+}
+
+/* ---- what is printed ---- */
+
+enum { LINE_BYTES = 1 << 16, LINES = 128 };
+
+/* And wait, without a point, until most of it has been taken from under us. */
+static int print_much(void *arg)
+{
+    (void)arg;
+    static char line[LINE_BYTES];
+    memset(line, '.', sizeof line);
+    line[LINE_BYTES - 1] = '\n';
+    for (int i = 0; i < LINES; i++) {
+        MUST(write(STDERR_FILENO, line, sizeof line) == sizeof line);
+    }
+    struct stat status;
+    do {
+        MUST(fstat(STDERR_FILENO, &status) == 0 && status.st_size >= LINES * LINE_BYTES);
+    } while (status.st_blocks > LINES * LINE_BYTES / 512 / 2);
+    (void)fprintf(stderr, "the end\n");
+    return -1;
+}
+
+TEST(of_what_a_run_prints_the_end_is_kept)
+{
+    static struct shown shown;
+    struct seam_sim_options options = {.seeds = 1};
+    simulate(print_much, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    CHECK(strstr(shown.text, "exit code 1") != NULL);
 }
 
 /* ---- options ---- */
