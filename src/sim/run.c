@@ -102,7 +102,7 @@ static int64_t real_ms(void)
 static void trim_text(const struct session *session)
 {
     struct stat status;
-    if (fstat(session->text_fd, &status) < 0 || status.st_size <= 2 * TEXT_MAX) return;
+    if (fstat(session->text_fd, &status) < 0 || status.st_size / 2 <= TEXT_MAX) return;
     (void)fallocate(session->text_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
             status.st_size - TEXT_MAX);
 }
@@ -140,6 +140,7 @@ static char *read_text(const struct session *session)
 static void find_symptom(struct session *session)
 {
     session->symptom[0] = '\0';
+    if (has_passed(session)) return;
     char *text = read_text(session);
     char *rest = NULL;
     for (char *line = strtok_r(text, "\n", &rest); line != NULL;

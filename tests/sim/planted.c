@@ -340,8 +340,8 @@ static int print_much(void *arg)
     }
     struct stat status;
     do {
-        MUST(fstat(STDERR_FILENO, &status) == 0 && status.st_size >= LINES * LINE_BYTES);
-    } while (status.st_blocks > LINES * LINE_BYTES / 512 / 2);
+        MUST(fstat(STDERR_FILENO, &status) == 0 && status.st_size / LINE_BYTES >= LINES);
+    } while (status.st_blocks / (LINE_BYTES / 512) > LINES / 2);
     (void)fprintf(stderr, "the end\n");
     return -1;
 }
