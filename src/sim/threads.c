@@ -128,7 +128,7 @@ static void wake_those_who_are_due(void)
 {
     if (sm_sim.now_ns < sm_sim.next_deadline_ns) return;
     fire_timers();
-    int64_t next_ns = INT64_MAX;
+    int64_t next_ns = sm_sim_network_arrive();
     for (unsigned i = 0; i < sm_sim.all_count; i++) {
         struct sm_sim_thread *thread = sm_sim.all[i];
         if (thread->state != SM_SIM_BLOCKED) continue;
@@ -157,6 +157,7 @@ static void wake_those_with_files(void)
 
 static void wake_all(void)
 {
+    (void)sm_sim_network_arrive();
     wake_those_with_files();
     wake_those_who_are_due();
     wake_those_with_files(); /* timers are files */
@@ -223,12 +224,18 @@ static const char *state_of(const struct sm_sim_thread *thread)
     return waits[thread->wait];
 }
 
+void sm_sim_tell_time(void)
+{
+    int64_t ns = sm_sim.now_ns - START_NS;
+    (void)fprintf(stderr, "  %3" PRId64 ".%06" PRId64 " ms  ", ns / 1000000, ns % 1000000);
+}
+
 static void tell(const struct sm_sim_thread *from, const struct sm_sim_thread *to, const void *pc)
 {
     if (!sm_sim_is_told()) return;
-    (void)fprintf(stderr, "  %3" PRId64 ".%06" PRId64 " ms  thread %u, point %" PRIu64 ", %s",
-            (sm_sim.now_ns - START_NS) / 1000000, (sm_sim.now_ns - START_NS) % 1000000, from->index,
-            from->points, state_of(from));
+    sm_sim_tell_time();
+    (void)fprintf(
+            stderr, "thread %u, point %" PRIu64 ", %s", from->index, from->points, state_of(from));
     if (pc != NULL) (void)fprintf(stderr, " (preempted at %p)", pc);
     (void)fprintf(stderr, ", thread %u goes on\n", to->index);
 }
@@ -625,6 +632,7 @@ void sm_sim_begin(const struct sm_sim_plan *plan, struct sm_sim_record *record)
     *me = (struct sm_sim_thread){.run = first_thread, .state = SM_SIM_RUNNING};
     sm_sim.current = me;
     sm_sim_choices_begin(plan, record);
+    sm_sim_network_begin(plan);
     me->priority = sm_sim_new_priority();
     me->pthread = pthread_self();
     me->tid = (int)REAL(syscall)(SYS_gettid);
