@@ -36,10 +36,11 @@ enum seam_sim_strategy {
 
 /** What may go wrong, where nothing in the program asked for it. */
 enum seam_sim_faults {
-    SEAM_SIM_FAULT_THREADS = 1,  /* pthread_create() fails: EAGAIN */
-    SEAM_SIM_FAULT_SPURIOUS = 2, /* condition variables and futexes wake up for no reason */
-    SEAM_SIM_FAULT_SHORT = 4,    /* reads, writes, recv() and send() move less than asked */
-    SEAM_SIM_FAULT_RESET = 8,    /* stream sockets, when read or written: ECONNRESET */
+    SEAM_SIM_FAULT_THREADS = 1,    /* pthread_create() fails: EAGAIN */
+    SEAM_SIM_FAULT_SPURIOUS = 2,   /* condition variables and futexes wake up for no reason */
+    SEAM_SIM_FAULT_SHORT = 4,      /* reads, writes, recv() and send() move less than asked */
+    SEAM_SIM_FAULT_RESET = 8,      /* stream sockets, when read or written: ECONNRESET */
+    SEAM_SIM_FAULT_INTERRUPT = 16, /* calls that wait, as by a signal: EINTR */
 };
 
 /** All zero is fine. */

@@ -524,7 +524,7 @@ static int64_t run_seeds(struct session *session, struct sm_sim_record *spare)
 static bool are_valid(const struct seam_sim_options *options)
 {
     const uint32_t faults = SEAM_SIM_FAULT_THREADS | SEAM_SIM_FAULT_SPURIOUS | SEAM_SIM_FAULT_SHORT
-            | SEAM_SIM_FAULT_RESET;
+            | SEAM_SIM_FAULT_RESET | SEAM_SIM_FAULT_INTERRUPT;
     for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++) {
         if (options->reserved[i] != 0) return false;
     }

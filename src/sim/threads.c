@@ -373,13 +373,33 @@ static enum sm_sim_outcome block(struct sm_sim_thread *me)
         bool is_interrupted = change_over(me, SM_SIM_NEXT, NULL);
         if (me->outcome != SM_SIM_INTERRUPTED || is_interrupted) return me->outcome;
         /* A wake may have come while it was up for nothing. */
-        if (me->wait == SM_SIM_FUTEX) return SM_SIM_WOKEN;
+        if (me->wait == SM_SIM_FUTEX || me->wait == SM_SIM_SEMAPHORE) return SM_SIM_WOKEN;
     }
+}
+
+static bool may_be_interrupted(enum sm_sim_wait wait)
+{
+    switch (wait) {
+    case SM_SIM_FUTEX:
+    case SM_SIM_SEMAPHORE:
+    case SM_SIM_FILES:
+    case SM_SIM_SLEEP: return true;
+    case SM_SIM_MUTEX:
+    case SM_SIM_RWLOCK:
+    case SM_SIM_COND:
+    case SM_SIM_ONCE:
+    case SM_SIM_JOIN: break;
+    }
+    return false;
 }
 
 enum sm_sim_outcome sm_sim_block(enum sm_sim_wait wait, const void *object, int64_t deadline_ns)
 {
     struct sm_sim_thread *me = self;
+    if (may_be_interrupted(wait) && sm_sim_has_fault(SEAM_SIM_FAULT_INTERRUPT)) {
+        sm_sim_yield();
+        return SM_SIM_INTERRUPTED;
+    }
     me->wait = wait;
     me->object = object;
     me->deadline_ns = deadline_ns;
@@ -432,17 +452,8 @@ void sm_sim_files_changed(void)
 void sm_sim_signal(struct sm_sim_thread *thread, int signo)
 {
     thread->signals |= UINT64_C(1) << (signo - 1);
-    if (thread->state != SM_SIM_BLOCKED) return;
-    switch (thread->wait) {
-    case SM_SIM_FUTEX:
-    case SM_SIM_FILES:
-    case SM_SIM_SLEEP: make_ready(thread, SM_SIM_INTERRUPTED); break;
-    case SM_SIM_MUTEX:
-    case SM_SIM_RWLOCK:
-    case SM_SIM_COND:
-    case SM_SIM_SEMAPHORE:
-    case SM_SIM_ONCE:
-    case SM_SIM_JOIN: break;
+    if (thread->state == SM_SIM_BLOCKED && may_be_interrupted(thread->wait)) {
+        make_ready(thread, SM_SIM_INTERRUPTED);
     }
 }
 

@@ -31,8 +31,7 @@ static struct ends open_unix(void)
 
 static struct ends open_tcp(void)
 {
-    struct sockaddr_in address = {
-            .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof address;
     int listener = (int)CHECK_OK(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     CHECK_OK(bind(listener, (struct sockaddr *)&address, len));
@@ -273,8 +272,9 @@ union control {
 
 static void pass_descriptor(int to, int fd)
 {
-    union control control = {
-            .header = {.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+    union control control = {.header = {.cmsg_len = CMSG_LEN(sizeof fd),
+                                     .cmsg_level = SOL_SOCKET,
+                                     .cmsg_type = SCM_RIGHTS}};
     memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
     char byte = 'd';
     struct iovec part = {.iov_base = &byte, .iov_len = 1};

@@ -7,12 +7,14 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "seam.h"
@@ -314,6 +316,67 @@ TEST(who_expects_all_bytes_at_once_is_found_out)
     CHECK_EQ(seam_sim_run("all bytes", expect_all_bytes, NULL, &options), 200);
 }
 
+static void *post(void *arg)
+{
+    MUST(sem_post(arg) == 0);
+    return NULL;
+}
+
+static int expect_to_be_left_alone(void *arg)
+{
+    (void)arg;
+    sem_t semaphore;
+    pthread_t thread;
+    MUST(sem_init(&semaphore, 0, 0) == 0);
+    MUST(pthread_create(&thread, NULL, post, &semaphore) == 0);
+    MUST(sem_wait(&semaphore) == 0);
+    MUST(pthread_join(thread, NULL) == 0);
+    return 0;
+}
+
+static int expect_to_sleep_long(void *arg)
+{
+    (void)arg;
+    const struct timespec second = {.tv_sec = 1};
+    MUST(nanosleep(&second, NULL) == 0);
+    return 0;
+}
+
+static void *write_late(void *arg)
+{
+    const int *fd = arg;
+    MUST(write(*fd, "x", 1) == 1);
+    return NULL;
+}
+
+static int expect_to_read_at_last(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    char byte = 0;
+    pthread_t thread;
+    MUST(pipe(fds) == 0);
+    MUST(pthread_create(&thread, NULL, write_late, &fds[1]) == 0);
+    MUST(read(fds[0], &byte, 1) == 1);
+    MUST(pthread_join(thread, NULL) == 0);
+    return 0;
+}
+
+TEST(who_expects_no_interruption_is_found_out)
+{
+    static struct shown shown;
+    seam_fn *const careless[] = {
+            expect_to_be_left_alone, expect_to_sleep_long, expect_to_read_at_last};
+    for (size_t i = 0; i < sizeof careless / sizeof careless[0]; i++) {
+        struct seam_sim_options options = {.seeds = 100, .faults = SEAM_SIM_FAULT_INTERRUPT};
+        simulate(careless[i], &options, &shown);
+        CHECK_EQ(shown.result, -ECHILD);
+        options.faults = 0;
+        options.seeds = 10;
+        CHECK_EQ(seam_sim_run("left alone", careless[i], NULL, &options), 10);
+    }
+}
+
 /* ---- latency ---- */
 
 struct mail {
@@ -510,7 +573,7 @@ static void is_refused(struct seam_sim_options options)
 TEST(options_that_mean_nothing_are_refused)
 {
     is_refused((struct seam_sim_options){.reserved = {[3] = 1}});
-    is_refused((struct seam_sim_options){.faults = 16});
+    is_refused((struct seam_sim_options){.faults = 32});
     is_refused((struct seam_sim_options){.latency_min_ns = 2, .latency_max_ns = 1});
     is_refused((struct seam_sim_options){.latency_max_ns = SEAM_SECOND + 1});
     is_refused((struct seam_sim_options){.strategy = (enum seam_sim_strategy)3});
