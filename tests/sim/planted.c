@@ -516,6 +516,33 @@ TEST(of_one_seed_all_arrives_at_the_same_times_again)
     CHECK_OK(munmap(arrivals, bytes));
 }
 
+static SEAM_SUSPENDS int expect_all_bytes_in_task(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    char bytes[64] = "";
+    MUST(pipe(fds) == 0);
+    MUST(seam_write(fds[1], bytes, sizeof bytes, SEAM_FOREVER) == sizeof bytes);
+    MUST(seam_read(fds[0], bytes, sizeof bytes, SEAM_FOREVER) == sizeof bytes);
+    return 0;
+}
+
+static int expect_all_bytes_of_pipe(void *arg)
+{
+    return seam_run(&(struct seam_options){.current_thread = true}, expect_all_bytes_in_task, arg);
+}
+
+TEST(a_task_that_expects_all_bytes_of_a_pipe_at_once_is_found_out)
+{
+    static struct shown shown;
+    struct seam_sim_options options = {.seeds = 100, .faults = SEAM_SIM_FAULT_SHORT};
+    simulate(expect_all_bytes_of_pipe, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    options.faults = 0;
+    options.seeds = 20;
+    CHECK_EQ(seam_sim_run("all of it", expect_all_bytes_of_pipe, NULL, &options), 20);
+}
+
 static int never_end(void *arg)
 {
     while (arg == NULL) {
