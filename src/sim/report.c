@@ -59,12 +59,18 @@ static const char *state_of(const struct sm_sim_thread *thread)
     return name_of(thread->wait);
 }
 
+void sm_sim_tell_time(void)
+{
+    int64_t ns = virtual_ns(sm_sim.now_ns);
+    (void)fprintf(stderr, "  %3" PRId64 ".%06" PRId64 " ms  ", ns / NS_PER_MS, ns % NS_PER_MS);
+}
+
 void sm_sim_tell(const struct sm_sim_thread *from, const struct sm_sim_thread *to, const void *pc)
 {
     if (!sm_sim_is_told() || (from == to && from->is_watcher)) return;
-    int64_t ns = virtual_ns(sm_sim.now_ns);
-    (void)fprintf(stderr, "  %3" PRId64 ".%06" PRId64 " ms  thread %u, point %" PRIu64 ", %s",
-            ns / NS_PER_MS, ns % NS_PER_MS, from->index, from->points, state_of(from));
+    sm_sim_tell_time();
+    (void)fprintf(
+            stderr, "thread %u, point %" PRIu64 ", %s", from->index, from->points, state_of(from));
     if (pc != NULL) {
         (void)fprintf(stderr, " (preempted at ");
         show_code(pc);
@@ -84,6 +90,8 @@ static void show_choice(enum sm_sim_why why, unsigned value)
             [SM_SIM_WAKE] = "which of those that wait is woken",
             [SM_SIM_STALL] = "how much time passes meanwhile",
             [SM_SIM_FAULT] = "whether something fails",
+            [SM_SIM_CUT] = "whether what is sent is cut, and where",
+            [SM_SIM_LATENCY] = "how long it is under way",
             [SM_SIM_SPINS] = "whether spinning is any use"};
     (void)fprintf(stderr, "it is chosen %s: %u\n", questions[why], value);
 }
@@ -112,6 +120,7 @@ void sm_sim_show_event(const struct sm_sim_logged *logged)
     case SM_SIM_EVENT_TIME: (void)fprintf(stderr, "nobody can go on, time passes\n"); break;
     case SM_SIM_EVENT_BEGIN: (void)fprintf(stderr, "begins\n"); break;
     case SM_SIM_EVENT_END: (void)fprintf(stderr, "ends\n"); break;
+    case SM_SIM_EVENT_ARRIVE: (void)fprintf(stderr, "%u bytes arrive\n", lower); break;
     }
 }
 

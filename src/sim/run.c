@@ -28,6 +28,7 @@ enum {
     SECONDS_PER_RUN = 20,
     MS_PER_SECOND = 1000,
     NS_PER_MS = 1000000,
+    LATENCY_MAX_NS = 1000000000,
     EXIT_SKIPPED = 77,
     SHRINKING_RUNS_MAX = 3000,
     SHRINKING_SECONDS_MAX = 30,
@@ -319,8 +320,8 @@ static void show_schedule(const struct schedule *schedule)
 {
     for (size_t i = 0; i < schedule->count; i++) {
         const struct sm_sim_entry *entry = &schedule->entries[i];
-        (void)fprintf(stderr, "%s%c%u.%" PRIu64 ":%u", i > 0 ? "," : "",
-                entry->is_preemption != 0 ? 'p' : 'c', entry->thread, entry->count, entry->value);
+        (void)fprintf(stderr, "%s%c%u.%" PRIu64 ":%u", i > 0 ? "," : "", (char)entry->kind,
+                entry->thread, entry->count, entry->value);
     }
 }
 
@@ -348,10 +349,12 @@ static bool read_entry(const char **text, struct sm_sim_entry *out)
 {
     uint64_t thread = 0;
     uint64_t value = 0;
-    bool is_preemption = **text == 'p';
-    if (!is_preemption && **text != 'c') return false;
+    if (**text != SM_SIM_OF_PREEMPTION && **text != SM_SIM_OF_THREADS
+            && **text != SM_SIM_OF_WORLD) {
+        return false;
+    }
+    *out = (struct sm_sim_entry){.kind = (uint16_t) * *text};
     ++*text;
-    *out = (struct sm_sim_entry){.is_preemption = is_preemption};
     if (!read_number(text, UINT32_MAX, &thread) || !read_char(text, '.')) return false;
     if (!read_number(text, UINT64_MAX, &out->count) || !read_char(text, ':')) return false;
     if (!read_number(text, UINT16_MAX, &value)) return false;
@@ -360,8 +363,8 @@ static bool read_entry(const char **text, struct sm_sim_entry *out)
     return true;
 }
 
-/* "p2.17:1,c0.3:1": thread 2 is preempted at its point 17, for thread 0; and the third other choice of
- * thread 0. NULL: it was all read; otherwise where it is wrong. To be freed in either case. */
+/* "p2.17:1,c0.3:1,w1.2:9": thread 2 is preempted at its point 17, for thread 0; the third other choice
+ * of thread 0; and the second of the world's for thread 1. NULL: it was all read; otherwise where it is wrong. To be freed in either case. */
 static const char *read_schedule(const char *text, struct schedule *schedule)
 {
     *schedule = copy_schedule(NULL, 0);
@@ -506,6 +509,8 @@ static int64_t replay(struct session *session)
     struct sm_sim_plan plan = {.seed = session->options.first_seed,
             .strategy = SEAM_SIM_RANDOM,
             .faults = session->options.faults,
+            .latency_min_ns = session->options.latency_min_ns,
+            .latency_max_ns = session->options.latency_max_ns,
             .is_replay = true,
             .is_told = true,
             .patience_ms = PATIENCE_MS,
@@ -526,8 +531,11 @@ static int64_t run_seeds(struct session *session, struct sm_sim_record *spare)
     const struct seam_sim_options *options = &session->options;
     uint64_t seeds = options->seeds != 0 ? options->seeds : 1;
     /* First, what happens by itself: then there is no need of seeds, or it is known how long it is. */
-    struct sm_sim_plan dull = {
-            .strategy = SEAM_SIM_RANDOM, .is_replay = true, .patience_ms = PATIENCE_MS};
+    struct sm_sim_plan dull = {.strategy = SEAM_SIM_RANDOM,
+            .latency_min_ns = options->latency_min_ns,
+            .latency_max_ns = options->latency_max_ns,
+            .is_replay = true,
+            .patience_ms = PATIENCE_MS};
     int dull_r = run_seed(session, &dull, true, spare);
     if (dull_r <= 0) return dull_r;
     uint64_t length = session->record->points;
@@ -536,6 +544,8 @@ static int64_t run_seeds(struct session *session, struct sm_sim_record *spare)
                 .strategy = options->strategy,
                 .faults = options->faults,
                 .patience_ms = PATIENCE_MS,
+                .latency_min_ns = options->latency_min_ns,
+                .latency_max_ns = options->latency_max_ns,
                 .length = length};
         if (plan.strategy == SEAM_SIM_BOTH) {
             plan.strategy = plan.seed % 2 == 0 ? SEAM_SIM_RANDOM : SEAM_SIM_PCT;
@@ -550,10 +560,12 @@ static int64_t run_seeds(struct session *session, struct sm_sim_record *spare)
 static bool are_valid(const struct seam_sim_options *options)
 {
     const uint32_t faults = SEAM_SIM_FAULT_THREADS | SEAM_SIM_FAULT_SPURIOUS | SEAM_SIM_FAULT_SHORT
-            | SEAM_SIM_FAULT_RESET;
+            | SEAM_SIM_FAULT_RESET | SEAM_SIM_FAULT_INTERRUPT;
     for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++) {
         if (options->reserved[i] != 0) return false;
     }
+    if (options->latency_min_ns > options->latency_max_ns) return false;
+    if (options->latency_max_ns > LATENCY_MAX_NS) return false;
     return (options->faults & ~faults) == 0 && (uint32_t)options->strategy <= SEAM_SIM_PCT;
 }
 

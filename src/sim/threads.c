@@ -130,7 +130,7 @@ static void wake_those_who_are_due(void)
 {
     if (sm_sim.now_ns < sm_sim.next_deadline_ns) return;
     fire_timers();
-    int64_t next_ns = INT64_MAX;
+    int64_t next_ns = sm_sim_network_arrive();
     for (unsigned i = 0; i < sm_sim.all_count; i++) {
         struct sm_sim_thread *thread = sm_sim.all[i];
         if (thread->state != SM_SIM_BLOCKED) continue;
@@ -159,6 +159,7 @@ static void wake_those_with_files(void)
 
 static void wake_all(void)
 {
+    (void)sm_sim_network_arrive();
     wake_those_with_files();
     wake_those_who_are_due();
     wake_those_with_files(); /* timers are files */
@@ -208,7 +209,7 @@ static int64_t acts_at(const struct sm_sim_thread *thread)
 /* When somebody will; nobody can go on before. */
 static int64_t next_act(void)
 {
-    int64_t next_ns = INT64_MAX;
+    int64_t next_ns = sm_sim_network_arrive();
     for (unsigned i = 0; i < sm_sim.timer_count; i++) {
         if (sm_sim.timers[i].deadline_ns < next_ns) next_ns = sm_sim.timers[i].deadline_ns;
     }
@@ -379,13 +380,33 @@ static enum sm_sim_outcome block(struct sm_sim_thread *me)
         bool is_interrupted = change_over(me, SM_SIM_NEXT, NULL);
         if (me->outcome != SM_SIM_INTERRUPTED || is_interrupted) return me->outcome;
         /* A wake may have come while it was up for nothing. */
-        if (me->wait == SM_SIM_FUTEX) return SM_SIM_WOKEN;
+        if (me->wait == SM_SIM_FUTEX || me->wait == SM_SIM_SEMAPHORE) return SM_SIM_WOKEN;
     }
+}
+
+static bool may_be_interrupted(enum sm_sim_wait wait)
+{
+    switch (wait) {
+    case SM_SIM_FUTEX:
+    case SM_SIM_SEMAPHORE:
+    case SM_SIM_FILES:
+    case SM_SIM_SLEEP: return true;
+    case SM_SIM_MUTEX:
+    case SM_SIM_RWLOCK:
+    case SM_SIM_COND:
+    case SM_SIM_ONCE:
+    case SM_SIM_JOIN: break;
+    }
+    return false;
 }
 
 enum sm_sim_outcome sm_sim_block(enum sm_sim_wait wait, const void *object, int64_t deadline_ns)
 {
     struct sm_sim_thread *me = self;
+    if (may_be_interrupted(wait) && sm_sim_has_fault(SEAM_SIM_FAULT_INTERRUPT)) {
+        sm_sim_yield();
+        return SM_SIM_INTERRUPTED;
+    }
     me->wait = wait;
     me->object = object;
     me->deadline_ns = deadline_ns;
@@ -438,17 +459,8 @@ void sm_sim_files_changed(void)
 void sm_sim_signal(struct sm_sim_thread *thread, int signo)
 {
     thread->signals |= UINT64_C(1) << (signo - 1);
-    if (thread->state != SM_SIM_BLOCKED) return;
-    switch (thread->wait) {
-    case SM_SIM_FUTEX:
-    case SM_SIM_FILES:
-    case SM_SIM_SLEEP: make_ready(thread, SM_SIM_INTERRUPTED); break;
-    case SM_SIM_MUTEX:
-    case SM_SIM_RWLOCK:
-    case SM_SIM_COND:
-    case SM_SIM_SEMAPHORE:
-    case SM_SIM_ONCE:
-    case SM_SIM_JOIN: break;
+    if (thread->state == SM_SIM_BLOCKED && may_be_interrupted(thread->wait)) {
+        make_ready(thread, SM_SIM_INTERRUPTED);
     }
 }
 
@@ -676,6 +688,7 @@ void sm_sim_begin(const struct sm_sim_plan *plan, struct sm_sim_record *record)
     *me = (struct sm_sim_thread){.run = first_thread, .state = SM_SIM_RUNNING};
     sm_sim.current = me;
     sm_sim_choices_begin(plan, record);
+    sm_sim_network_begin(plan);
     me->priority = sm_sim_new_priority();
     me->pthread = pthread_self();
     me->tid = (int)REAL(syscall)(SYS_gettid);

@@ -7,12 +7,14 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "seam.h"
@@ -114,10 +116,11 @@ static int cancel_a_waiter(void *arg)
 
 /* ---- running them ---- */
 
-static void is_found_shrunk_and_replayed(seam_fn *fn)
+static void is_found_shrunk_and_replayed_with(seam_fn *fn, struct seam_sim_options options)
 {
     static struct shown shown;
-    struct seam_sim_options options = {.seeds = SEEDS, .seconds = 5};
+    options.seeds = SEEDS;
+    options.seconds = 5;
     simulate(fn, &options, &shown);
     printf("%s", shown.text);
     CHECK_EQ(shown.result, -ECHILD);
@@ -131,13 +134,20 @@ static void is_found_shrunk_and_replayed(seam_fn *fn)
     CHECK(schedule != NULL);
     char *copy = strndup(schedule, strcspn(schedule, "\n"));
     uint64_t failing_seed = strtoull(seed, NULL, 10);
-    struct seam_sim_options replay = {.schedule = copy};
-    simulate(fn, &replay, &shown);
+    options.schedule = copy;
+    simulate(fn, &options, &shown);
     CHECK_EQ(shown.result, -ECHILD);
-    struct seam_sim_options again = {.first_seed = failing_seed, .seeds = 1};
-    simulate(fn, &again, &shown);
+    options.schedule = NULL;
+    options.first_seed = failing_seed;
+    options.seeds = 1;
+    simulate(fn, &options, &shown);
     CHECK_EQ(shown.result, -ECHILD);
     free(copy);
+}
+
+static void is_found_shrunk_and_replayed(seam_fn *fn)
+{
+    is_found_shrunk_and_replayed_with(fn, (struct seam_sim_options){});
 }
 
 static void is_fine(seam_fn *fn)
@@ -283,6 +293,233 @@ TEST(who_expects_all_bytes_at_once_is_found_out)
     CHECK_EQ(seam_sim_run("all bytes", expect_all_bytes, NULL, &options), 200);
 }
 
+static void *post(void *arg)
+{
+    MUST(sem_post(arg) == 0);
+    return NULL;
+}
+
+static int expect_to_be_left_alone(void *arg)
+{
+    (void)arg;
+    sem_t semaphore;
+    pthread_t thread;
+    MUST(sem_init(&semaphore, 0, 0) == 0);
+    MUST(pthread_create(&thread, NULL, post, &semaphore) == 0);
+    MUST(sem_wait(&semaphore) == 0);
+    MUST(pthread_join(thread, NULL) == 0);
+    return 0;
+}
+
+static int expect_to_sleep_long(void *arg)
+{
+    (void)arg;
+    const struct timespec second = {.tv_sec = 1};
+    MUST(nanosleep(&second, NULL) == 0);
+    return 0;
+}
+
+static void *write_late(void *arg)
+{
+    const int *fd = arg;
+    MUST(write(*fd, "x", 1) == 1);
+    return NULL;
+}
+
+static int expect_to_read_at_last(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    char byte = 0;
+    pthread_t thread;
+    MUST(pipe(fds) == 0);
+    MUST(pthread_create(&thread, NULL, write_late, &fds[1]) == 0);
+    MUST(read(fds[0], &byte, 1) == 1);
+    MUST(pthread_join(thread, NULL) == 0);
+    return 0;
+}
+
+TEST(who_expects_no_interruption_is_found_out)
+{
+    static struct shown shown;
+    seam_fn *const careless[] = {
+            expect_to_be_left_alone, expect_to_sleep_long, expect_to_read_at_last};
+    for (size_t i = 0; i < sizeof careless / sizeof careless[0]; i++) {
+        struct seam_sim_options options = {.seeds = 100, .faults = SEAM_SIM_FAULT_INTERRUPT};
+        simulate(careless[i], &options, &shown);
+        CHECK_EQ(shown.result, -ECHILD);
+        options.faults = 0;
+        options.seeds = 10;
+        CHECK_EQ(seam_sim_run("left alone", careless[i], NULL, &options), 10);
+    }
+}
+
+/* ---- latency ---- */
+
+struct mail {
+    int fds[2];
+};
+
+enum { MAIL_BYTES = 12 };
+
+static SEAM_SUSPENDS int send_mail(void *arg)
+{
+    const struct mail *mail = arg;
+    MUST(seam_write(mail->fds[1], "hello, world", MAIL_BYTES, SEAM_FOREVER) == MAIL_BYTES);
+    return 0;
+}
+
+/* The mistake: a message is not what one read returns. */
+static SEAM_SUSPENDS int read_mail_once(void *arg)
+{
+    const struct mail *mail = arg;
+    char text[MAIL_BYTES];
+    MUST(seam_read(mail->fds[0], text, sizeof text, SEAM_FOREVER) == MAIL_BYTES);
+    return 0;
+}
+
+static SEAM_SUSPENDS int read_mail_whole(void *arg)
+{
+    const struct mail *mail = arg;
+    char text[MAIL_BYTES];
+    for (size_t got = 0; got < MAIL_BYTES;) {
+        ssize_t r = seam_read(mail->fds[0], text + got, sizeof text - got, SEAM_FOREVER);
+        MUST(r > 0);
+        got += (size_t)r;
+    }
+    return 0;
+}
+
+static int deliver_mail(seam_fn *read)
+{
+    struct mail mail;
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, mail.fds) == 0);
+    seam_runtime *runtime = new_runtime(1);
+    struct seam_scope scope;
+    MUST(seam_scope_begin(&scope, runtime, SEAM_FOREVER) == 0);
+    MUST(seam_spawn(&scope, read, &mail, NULL, NULL) == 0);
+    MUST(seam_spawn(&scope, send_mail, &mail, NULL, NULL) == 0);
+    MUST(seam_scope_end(&scope) == 0);
+    end_runtime(runtime);
+    return 0;
+}
+
+static int deliver_to_the_careless(void *arg)
+{
+    (void)arg;
+    return deliver_mail(read_mail_once);
+}
+
+static int deliver_to_the_careful(void *arg)
+{
+    (void)arg;
+    return deliver_mail(read_mail_whole);
+}
+
+TEST(who_takes_one_read_for_a_message_is_found_out_by_latency)
+{
+    check_time_limit(100);
+    struct seam_sim_options options = {.seeds = 50};
+    CHECK_EQ(seam_sim_run("careless", deliver_to_the_careless, NULL, &options), 50);
+    options.latency_max_ns = 2 * SEAM_MILLISECOND;
+    CHECK_EQ(seam_sim_run("careful", deliver_to_the_careful, NULL, &options), 50);
+    is_found_shrunk_and_replayed_with(deliver_to_the_careless, options);
+}
+
+/* An answer within four milliseconds, or it has been forgotten. */
+static int ask_with_a_limit(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    char byte = 0;
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+    int64_t deadline_ns = seam_after(4 * SEAM_MILLISECOND);
+    MUST(seam_write(fds[0], "?", 1, SEAM_FOREVER) == 1);
+    MUST(seam_read(fds[1], &byte, 1, SEAM_FOREVER) == 1);
+    MUST(seam_write(fds[1], "!", 1, SEAM_FOREVER) == 1);
+    MUST(seam_read(fds[0], &byte, 1, deadline_ns) == 1);
+    return 0;
+}
+
+TEST(a_limit_of_time_is_passed_only_where_the_way_is_long)
+{
+    static struct shown shown;
+    struct seam_sim_options options = {.seeds = 100};
+    CHECK_EQ(seam_sim_run("at once", ask_with_a_limit, NULL, &options), 100);
+    options.latency_max_ns = SEAM_MILLISECOND;
+    CHECK_EQ(seam_sim_run("near", ask_with_a_limit, NULL, &options), 100);
+    options.latency_max_ns = 3 * SEAM_MILLISECOND;
+    simulate(ask_with_a_limit, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    options.latency_min_ns = options.latency_max_ns;
+    options.seeds = 1;
+    simulate(ask_with_a_limit, &options, &shown); /* it takes no seed at all */
+    CHECK(strstr(shown.text, "strategy none") != NULL);
+}
+
+enum { ARRIVALS = 20 };
+
+/* In memory that the child shares with us. */
+static int note_arrivals(void *arg)
+{
+    int64_t *const *arrivals = arg;
+    int fds[2];
+    char byte = 0;
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+    for (int i = 0; i < ARRIVALS; i++) {
+        MUST(write(fds[0], "x", 1) == 1);
+        MUST(read(fds[1], &byte, 1) == 1);
+        (*arrivals)[i] = seam_now_ns();
+    }
+    return 0;
+}
+
+TEST(of_one_seed_all_arrives_at_the_same_times_again)
+{
+    const size_t bytes = sizeof(int64_t) * ARRIVALS;
+    int64_t *arrivals =
+            mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(arrivals != MAP_FAILED);
+    struct seam_sim_options options = {
+            .first_seed = 7, .latency_min_ns = 1000, .latency_max_ns = SEAM_SECOND};
+    int64_t first[ARRIVALS];
+    CHECK_EQ(seam_sim_run("arrivals", note_arrivals, &arrivals, &options), 1);
+    memcpy(first, arrivals, bytes);
+    CHECK_EQ(seam_sim_run("arrivals", note_arrivals, &arrivals, &options), 1);
+    CHECK_EQ(memcmp(first, arrivals, bytes), 0);
+    options.first_seed = 9;
+    CHECK_EQ(seam_sim_run("arrivals", note_arrivals, &arrivals, &options), 1);
+    CHECK(memcmp(first, arrivals, bytes) != 0);
+    CHECK_OK(munmap(arrivals, bytes));
+}
+
+static SEAM_SUSPENDS int expect_all_bytes_in_task(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    char bytes[64] = "";
+    MUST(pipe(fds) == 0);
+    MUST(seam_write(fds[1], bytes, sizeof bytes, SEAM_FOREVER) == sizeof bytes);
+    MUST(seam_read(fds[0], bytes, sizeof bytes, SEAM_FOREVER) == sizeof bytes);
+    return 0;
+}
+
+static int expect_all_bytes_of_pipe(void *arg)
+{
+    return seam_run(&(struct seam_options){.current_thread = true}, expect_all_bytes_in_task, arg);
+}
+
+TEST(a_task_that_expects_all_bytes_of_a_pipe_at_once_is_found_out)
+{
+    static struct shown shown;
+    struct seam_sim_options options = {.seeds = 100, .faults = SEAM_SIM_FAULT_SHORT};
+    simulate(expect_all_bytes_of_pipe, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    options.faults = 0;
+    options.seeds = 20;
+    CHECK_EQ(seam_sim_run("all of it", expect_all_bytes_of_pipe, NULL, &options), 20);
+}
+
 static int never_end(void *arg)
 {
     while (arg == NULL) {
@@ -370,8 +607,10 @@ static void is_refused(struct seam_sim_options options)
 
 TEST(options_that_mean_nothing_are_refused)
 {
-    is_refused((struct seam_sim_options){.reserved = {[5] = 1}});
-    is_refused((struct seam_sim_options){.faults = 16});
+    is_refused((struct seam_sim_options){.reserved = {[3] = 1}});
+    is_refused((struct seam_sim_options){.faults = 32});
+    is_refused((struct seam_sim_options){.latency_min_ns = 2, .latency_max_ns = 1});
+    is_refused((struct seam_sim_options){.latency_max_ns = SEAM_SECOND + 1});
     is_refused((struct seam_sim_options){.strategy = (enum seam_sim_strategy)3});
 }
 
