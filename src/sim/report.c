@@ -61,7 +61,7 @@ static const char *state_of(const struct sm_sim_thread *thread)
 
 void sm_sim_tell(const struct sm_sim_thread *from, const struct sm_sim_thread *to, const void *pc)
 {
-    if (!sm_sim_is_told() || (from == to && from->is_watcher)) return;
+    if (!sm_sim_is_told() || (from->is_watcher && to->is_watcher)) return;
     int64_t ns = virtual_ns(sm_sim.now_ns);
     (void)fprintf(stderr, "  %3" PRId64 ".%06" PRId64 " ms  thread %u, point %" PRIu64 ", %s",
             ns / NS_PER_MS, ns % NS_PER_MS, from->index, from->points, state_of(from));
