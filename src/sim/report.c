@@ -67,7 +67,7 @@ void sm_sim_tell_time(void)
 
 void sm_sim_tell(const struct sm_sim_thread *from, const struct sm_sim_thread *to, const void *pc)
 {
-    if (!sm_sim_is_told() || (from == to && from->is_watcher)) return;
+    if (!sm_sim_is_told() || (from->is_watcher && to->is_watcher)) return;
     sm_sim_tell_time();
     (void)fprintf(
             stderr, "thread %u, point %" PRIu64 ", %s", from->index, from->points, state_of(from));

@@ -307,6 +307,7 @@ static SEAM_SUSPENDS int read_past_urgent(void *arg)
 
 TEST(what_follows_an_urgent_byte_is_read_too)
 {
+    CHECK_NOT_SIMULATED("only TCP knows of urgent bytes, and when they arrive, the kernel decides");
     struct place place;
     int listener = listen_at("127.0.0.1", &place);
     struct ends tcp = {.writes = (int)CHECK_OK(connect_to(&place, in_time()))};

@@ -165,6 +165,31 @@ TEST(tasks_that_block_their_threads_for_ever_are_a_deadlock_although_the_monitor
     CHECK(strstr(shown.text, ", in task 'right', spawned at ") != NULL);
 }
 
+static int block_two_runtimes_for_ever(void *unused)
+{
+    (void)unused;
+    seam_runtime *runtimes[] = {new_runtime(1), new_runtime(1)};
+    struct seam_scope scopes[2];
+    for (int i = 0; i < 2; i++) {
+        MUST(seam_scope_begin(&scopes[i], runtimes[i], SEAM_FOREVER) == 0);
+        spawn(&scopes[i], i == 0 ? "left" : "right", lock_both_of_the_system,
+                i == 0 ? NULL : os_mutexes);
+    }
+    for (int i = 1; i >= 0; i--) {
+        (void)seam_scope_end(&scopes[i]);
+        end_runtime(runtimes[i]);
+    }
+    return 0;
+}
+
+TEST(two_monitors_that_look_on_do_not_keep_each_other_from_a_deadlock)
+{
+    static struct shown shown;
+    is_deadlock(block_two_runtimes_for_ever, &shown);
+    CHECK(strstr(shown.text, ", in task 'left', spawned at ") != NULL);
+    CHECK(strstr(shown.text, ", in task 'right', spawned at ") != NULL);
+}
+
 /* ---- what is not a deadlock ---- */
 
 static sem_t posted;
