@@ -45,7 +45,7 @@
 #include "sim/state.h"
 
 enum {
-    WIRES_MAX = 128, /* of more connections, what is sent arrives at once */
+    WIRES_MAX = 128, /* what is sent over more of them at once is not delayed */
     PACKETS_MAX = 32,
     ENDS_MAX = 2, /* of them are kept for shutdown() and close() */
     PACKET_BYTES = 8192,
@@ -214,6 +214,12 @@ int64_t sm_sim_network_arrive(void)
 
 /* ---- wires ---- */
 
+static ino_t inode_of(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 ? status.st_ino : 0;
+}
+
 /* 0: not of a stream, or not connected. */
 static ino_t socket_of(int fd)
 {
@@ -224,8 +230,7 @@ static ino_t socket_of(int fd)
     struct sockaddr_storage address;
     len = sizeof address;
     if (getpeername(fd, (struct sockaddr *)&address, &len) < 0) return 0;
-    struct stat status;
-    return fstat(fd, &status) == 0 ? status.st_ino : 0;
+    return inode_of(fd);
 }
 
 bool sm_sim_network_carries(int fd)
@@ -405,10 +410,24 @@ static void leave_epolls(int fd)
     }
 }
 
+/* What is known of a connection that has come to an end by itself. */
+static void forget(int fd)
+{
+    ino_t socket = wire_count > 0 ? inode_of(fd) : 0;
+    for (unsigned i = 0; i < wire_count; i++) {
+        if (socket == 0 || wires[i].socket != socket) continue;
+        wires[i].is_closed = true;
+        rest(&wires[i]);
+    }
+}
+
 void sm_sim_network_close(int fd)
 {
     struct wire *wire = open_wire(fd);
-    if (wire == NULL) return;
+    if (wire == NULL) {
+        forget(fd);
+        return;
+    }
     leave_epolls(fd);
     if (!wire->is_closed) (void)add_packet(wire, CLOSE);
     wire->is_closed = true;

@@ -5,6 +5,8 @@
  * seeds; a failure must be found, shrunk to a few choices, and come again when they are replayed.
  */
 #include <inttypes.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -455,6 +457,47 @@ TEST(a_limit_of_time_is_passed_only_where_the_way_is_long)
     options.seeds = 1;
     simulate(ask_with_a_limit, &options, &shown); /* it takes no seed at all */
     CHECK(strstr(shown.text, "strategy none") != NULL);
+}
+
+static void break_connection(int listener, const struct sockaddr_in *address)
+{
+    int asker = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    MUST(connect(asker, (const struct sockaddr *)address, sizeof *address) == 0);
+    int hasty = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    const struct linger at_once = {.l_onoff = 1};
+    MUST(setsockopt(hasty, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
+    MUST(close(hasty) == 0);
+    for (int i = 0; i < 3; i++) {
+        (void)send(asker, "x", 1, MSG_NOSIGNAL); /* is lost, some of it */
+    }
+    (void)poll(NULL, 0, 10);
+    MUST(close(asker) == 0);
+}
+
+static int break_many_connections(void *arg)
+{
+    (void)arg;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    MUST(bind(listener, (struct sockaddr *)&address, len) == 0 && listen(listener, 1) == 0);
+    MUST(getsockname(listener, (struct sockaddr *)&address, &len) == 0);
+    for (int i = 0; i < 300; i++) {
+        break_connection(listener, &address);
+    }
+    int fds[2];
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+    MUST(write(fds[0], "x", 1) == 1 && write(fds[1], "x", 1) == 1);
+    struct pollfd wanted[2] = {{.fd = fds[0], .events = POLLIN}, {.fd = fds[1], .events = POLLIN}};
+    MUST(poll(wanted, 2, 0) == 0);
+    return 0;
+}
+
+TEST(after_many_broken_connections_there_is_still_a_latency)
+{
+    struct seam_sim_options options = {
+            .latency_min_ns = SEAM_MILLISECOND, .latency_max_ns = 2 * SEAM_MILLISECOND};
+    CHECK_EQ(seam_sim_run("broken", break_many_connections, NULL, &options), 1);
 }
 
 enum { ARRIVALS = 20 };
