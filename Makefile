@@ -2,7 +2,8 @@
 #
 #   make            build the release in build/release
 #   make test       build for debugging and run the tests
-#   make sim        run the tests simulated, SEEDS=1000 orders of threads each: docs/testing.md
+#   make sim        run the tests simulated, SEEDS=1000 orders of threads each, or those that match
+#                   SUITES="sync|chan": docs/testing.md
 #   make demo       see it work
 #   make bench      measure it
 #   make debug | release | asan | tsan | clang | ucontext     build and test one preset
@@ -13,6 +14,7 @@
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 SEEDS ?= 100
+SUITES ?= sim
 CMAKE_FLAGS ?=
 PRESETS := debug release asan tsan clang ucontext
 
@@ -36,7 +38,7 @@ sim:
 	@tools/deps build test
 	cmake --preset debug $(CMAKE_FLAGS) >/dev/null
 	cmake --build --preset debug -j $(JOBS)
-	SEAM_SIM_SEEDS=$(SEEDS) ctest --preset debug -L sim -j $(JOBS) --timeout 36000
+	SEAM_SIM_SEEDS=$(SEEDS) ctest --preset debug -L sim -R "$(SUITES)" -j $(JOBS) --timeout 36000
 
 demo: build
 	@tools/deps test

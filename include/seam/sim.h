@@ -36,10 +36,11 @@ enum seam_sim_strategy {
 
 /** What may go wrong, where nothing in the program asked for it. */
 enum seam_sim_faults {
-    SEAM_SIM_FAULT_THREADS = 1,  /* pthread_create() fails: EAGAIN */
-    SEAM_SIM_FAULT_SPURIOUS = 2, /* condition variables and futexes wake up for no reason */
-    SEAM_SIM_FAULT_SHORT = 4,    /* reads, writes, recv() and send() move less than asked */
-    SEAM_SIM_FAULT_RESET = 8,    /* stream sockets, when read or written: ECONNRESET */
+    SEAM_SIM_FAULT_THREADS = 1,    /* pthread_create() fails: EAGAIN */
+    SEAM_SIM_FAULT_SPURIOUS = 2,   /* condition variables and futexes wake up for no reason */
+    SEAM_SIM_FAULT_SHORT = 4,      /* reads, writes, recv() and send() move less than asked */
+    SEAM_SIM_FAULT_RESET = 8,      /* stream sockets, when read or written: ECONNRESET */
+    SEAM_SIM_FAULT_INTERRUPT = 16, /* calls that wait, as by a signal: EINTR */
 };
 
 /** All zero is fine. */
@@ -50,7 +51,10 @@ struct seam_sim_options {
     uint32_t faults;      /* of enum seam_sim_faults */
     uint32_t seconds;     /* of real time, for one run: then SIGALRM, and SIGKILL; 0: twenty */
     const char *schedule; /* as printed: replay it, under first_seed only; NULL: none */
-    uint32_t reserved[6]; /* zero */
+    /* How long what is sent over a stream socket is under way, in virtual time: a second at most. */
+    uint32_t latency_min_ns;
+    uint32_t latency_max_ns; /* 0: it is there at once, as on one machine */
+    uint32_t reserved[4];    /* zero */
 };
 
 /**
@@ -62,16 +66,22 @@ struct seam_sim_options {
  * @arg: for @fn, which gets a copy of what it points to
  * @options: NULL is as good as all zero
  *
- * Every seed is run twice, and what happened is compared: if that differs, the run depends on
- * something that the simulation does not decide, and is a failure, too. A failure is made smaller,
- * then printed to standard error, with what to pass to see it again.
+ * Some seeds are run twice, the first sixteen among them, and what happened is compared: if that
+ * differs, the run depends on something that the simulation does not decide, and is a failure, too. A
+ * failure is made smaller, then printed to standard error, with what to pass to see it again. Of what a
+ * run prints, only the end is kept.
  *
  * Call it while the process has one thread, and has not used the library yet.
  *
+ * With a latency, each packet that a simulated thread sends over a connected stream socket is under way for
+ * a time that the seed draws between the two, and so is the end of the stream; they arrive in their
+ * order. The seed may also cut what is sent at once into packets that arrive one after the other.
+ *
  * Return: the number of seeds that passed; 0 if @fn ended with exit(77), which is to say that it
  *         cannot run here; -ECHILD if it failed; -EINVAL before anything has run, for a strategy or a
- *         bit of faults that there is not, for what is reserved and not zero, and for a schedule that
- *         cannot be read, of which standard error is told where; -ENOMEM; another negative errno if a
+ *         bit of faults that there is not, for a latency that is longer than a second or at least
+ *         more than at most, for what is reserved and not zero, and for a schedule that cannot be
+ *         read, of which standard error is told where; -ENOMEM; another negative errno if a
  *         child could not be started
  *
  * Context: a thread, the only one of its process.  Waits for its children.

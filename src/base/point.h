@@ -20,6 +20,9 @@ void sm_sim_point_slow(void);
 /* What the system says of a thread that is simulated is that it sleeps: what would it say else? */
 bool sm_sim_thread_is_runnable(int tid, bool really);
 
+/* What the system says of where one that is simulated sleeps is always the same: nothing then. */
+bool sm_sim_has_thread(int tid);
+
 /* Under most seeds: whoever spins only makes the moments that matter rarer. */
 bool sm_sim_spins_are_pointless(void);
 
@@ -38,6 +41,12 @@ static inline bool sm_sim_thread_is_runnable(int tid, bool really)
 {
     (void)tid;
     return really;
+}
+
+static inline bool sm_sim_has_thread(int tid)
+{
+    (void)tid;
+    return false;
 }
 
 static inline bool sm_sim_spins_are_pointless(void)

@@ -325,6 +325,7 @@ bool sm_os_thread_is_runnable(int tid)
 
 bool sm_os_thread_syscall(int tid, struct sm_os_syscall *out_call)
 {
+    if (sm_sim_has_thread(tid)) return false;
     char path[64];
     char line[256];
     (void)snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tid);

@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/stuck.h"
 #include "sched/incident.h"
 #include "sched/runtime.h"
 
@@ -282,6 +283,19 @@ static bool everybody_sleeps(struct seam_runtime *runtime)
     return true;
 }
 
+/* When there will be work that nobody brings: the first timer that is not due yet. */
+static int64_t next_work_ns(struct seam_runtime *runtime)
+{
+    int64_t now_ns = sm_now_ns();
+    int64_t first_ns = INT64_MAX;
+    for (uint32_t i = 0; i < runtime->worker_count; i++) {
+        /* relaxed: as in sm_worker_has_work(). */
+        int64_t next_ns = sm_load_relaxed(&runtime->workers[i].timers.next_ns);
+        if (next_ns > now_ns && next_ns < first_ns) first_ns = next_ns;
+    }
+    return first_ns;
+}
+
 /* Sleep for a period or, while all workers sleep, until one wakes up. Without a limit unless there
  * is an incident to be shown. */
 static void pause_watch(struct watch *watch)
@@ -298,8 +312,10 @@ static void pause_watch(struct watch *watch)
     } else {
         sm_store_seq_cst(&monitor->sleeps, 0); /* seq_cst: pairs with as above */
     }
+    if (sm_sim_is_built_in()) sm_sim_pause_begin(next_work_ns(watch->runtime));
     uint32_t signal = SM_SIGNAL_NONE;
     (void)sm_os.futex_wait(&monitor->signal, signal, until_ns);
+    sm_sim_pause_end();
     /* A rousing is used up; an end stays. acq_rel: pairs with the CAS in sm_monitor_rouse(). */
     signal = SM_SIGNAL_ROLE;
     (void)sm_cas_acq_rel(&monitor->signal, &signal, SM_SIGNAL_NONE);

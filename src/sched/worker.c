@@ -33,10 +33,20 @@ static bool wake_for_clock(struct sm_clock_heap *self)
     return true;
 }
 
+/* Whoever takes the role from here on looks by himself; but a foreign loop must be told to. */
+static bool is_anybody_there(const struct sm_worker *worker)
+{
+    /* seq_cst: pairs with the CAS in sm_worker_try_hold(). What the taker is wanted for has been
+     * written before this load; he looks for it after his CAS. */
+    return sm_load_seq_cst(&worker->role.holder) != NULL || sm_poller_is_embedded(&worker->poller);
+}
+
+/* Where nobody is there, nobody looks: a wake-up that came late, when there was no need of it any more,
+ * must not stop the clock. */
 static bool has_events_for_clock(struct sm_clock_heap *self)
 {
     struct sm_worker *worker = sm_container_of(self, struct sm_worker, clock_heap);
-    return sm_poller_has_events(&worker->poller);
+    return is_anybody_there(worker) && sm_poller_has_events(&worker->poller);
 }
 
 int sm_worker_init(struct sm_worker *worker, struct seam_runtime *runtime, uint32_t index)
@@ -356,14 +366,6 @@ static void empty_inbox(struct sm_worker *worker)
         }
         task = next;
     }
-}
-
-/* Whoever takes the role from here on looks by himself; but a foreign loop must be told to. */
-static bool is_anybody_there(const struct sm_worker *worker)
-{
-    /* seq_cst: pairs with the CAS in sm_worker_try_hold(). What the taker is wanted for has been
-     * written before this load; he looks for it after his CAS. */
-    return sm_load_seq_cst(&worker->role.holder) != NULL || sm_poller_is_embedded(&worker->poller);
 }
 
 void sm_worker_wake(struct sm_worker *worker)

@@ -17,6 +17,7 @@ enum {
     SPINS = 4,      /* one run in this many spins */
     STALLS = 64,    /* one preemption in this many takes long */
     FAULTS = 16,
+    CUTS = 3,
     PCT_CHANGES = 4, /* points per seed at which a priority falls, at most */
 };
 
@@ -50,7 +51,7 @@ static int compare_entries(const void *left, const void *right)
 {
     const struct sm_sim_entry *a = left;
     const struct sm_sim_entry *b = right;
-    if (a->is_preemption != b->is_preemption) return a->is_preemption < b->is_preemption ? -1 : 1;
+    if (a->kind != b->kind) return a->kind < b->kind ? -1 : 1;
     if (a->thread != b->thread) return a->thread < b->thread ? -1 : 1;
     return (a->count > b->count) - (a->count < b->count);
 }
@@ -119,14 +120,22 @@ bool sm_sim_is_told(void)
     return stream.plan->is_told;
 }
 
+int sm_sim_patience_ms(void)
+{
+    return stream.plan->patience_ms;
+}
+
 void sm_sim_log(enum sm_sim_event event, uint64_t value)
 {
     struct sm_sim_record *record = stream.record;
     const struct sm_sim_thread *self = sm_sim.current;
-    struct sm_sim_logged logged = {
-            .points = record->points, .value = value, .thread = self->index, .event = event};
+    struct sm_sim_logged logged = {.points = record->points,
+            .value = value,
+            .ns = sm_sim.now_ns,
+            .thread = self->index,
+            .event = event};
     const uint64_t words[] = {
-            logged.points, value, (uint64_t)event << 32 | self->index, (uint64_t)sm_sim.now_ns};
+            logged.points, value, (uint64_t)event << 32 | self->index, (uint64_t)logged.ns};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         record->hash = (record->hash ^ words[i]) * UINT64_C(0x100000001b3);
         record->hash ^= record->hash >> 29;
@@ -167,6 +176,8 @@ static unsigned draw_by_priority(unsigned n, enum sm_sim_why why)
     case SM_SIM_WAKE: return (unsigned)(roll() % n);
     case SM_SIM_STALL: return roll_one_in(STALLS) ? (unsigned)(roll() % n) : 0;
     case SM_SIM_FAULT: return roll_one_in(FAULTS) ? (unsigned)(roll() % n) : 0;
+    case SM_SIM_CUT: return roll_one_in(CUTS) ? (unsigned)(roll() % n) : 0;
+    case SM_SIM_LATENCY: return (unsigned)(roll() % n);
     case SM_SIM_SPINS: return roll_one_in(SPINS);
     }
     return 0;
@@ -178,10 +189,12 @@ static unsigned draw_by_dice(unsigned n, enum sm_sim_why why)
     case SM_SIM_HANDOVER: return roll_one_in(stream.handovers);
     case SM_SIM_STALL: return roll_one_in(STALLS) ? (unsigned)(roll() % n) : 0;
     case SM_SIM_FAULT: return roll_one_in(FAULTS) ? (unsigned)(roll() % n) : 0;
+    case SM_SIM_CUT: return roll_one_in(CUTS) ? (unsigned)(roll() % n) : 0;
     case SM_SIM_SPINS: return roll_one_in(SPINS);
     case SM_SIM_PREEMPT:
     case SM_SIM_NEXT:
     case SM_SIM_YIELD:
+    case SM_SIM_LATENCY:
     case SM_SIM_WAKE: return (unsigned)(roll() % n);
     }
     return 0;
@@ -218,14 +231,28 @@ static void record_choice(struct sm_sim_entry entry, unsigned value, enum sm_sim
     record->entry_count++;
 }
 
+static struct sm_sim_entry next_key(enum sm_sim_why why)
+{
+    struct sm_sim_thread *holder = sm_sim.current;
+    struct sm_sim_entry key = {.thread = holder->index};
+    if (why == SM_SIM_PREEMPT) {
+        key.kind = SM_SIM_OF_PREEMPTION;
+        key.count = holder->points;
+    } else if (why == SM_SIM_FAULT || why == SM_SIM_CUT || why == SM_SIM_LATENCY) {
+        key.kind = SM_SIM_OF_WORLD;
+        key.count = ++holder->of_world;
+    } else {
+        key.kind = SM_SIM_OF_THREADS;
+        key.count = ++holder->choices;
+    }
+    return key;
+}
+
 unsigned sm_sim_choose(unsigned n, enum sm_sim_why why)
 {
     bool is_preemption = why == SM_SIM_PREEMPT;
     if (n <= 1 && !is_preemption) return 0;
-    struct sm_sim_thread *holder = sm_sim.current;
-    const struct sm_sim_entry key = {.count = is_preemption ? holder->points : ++holder->choices,
-            .thread = holder->index,
-            .is_preemption = is_preemption};
+    const struct sm_sim_entry key = next_key(why);
     unsigned value = 0;
     if (stream.plan->is_replay) {
         value = replayed(&key, n, why);
@@ -268,8 +295,9 @@ uint64_t sm_sim_next_preemption(void)
     if (!stream.plan->is_replay) return draw_next_preemption(points);
     const struct sm_sim_thread *holder = sm_sim.current;
     const struct sm_sim_entry *entry = find_entry(&(struct sm_sim_entry){
-            .count = holder->points + 1, .thread = holder->index, .is_preemption = true});
-    bool is_ours = entry != NULL && entry->is_preemption != 0 && entry->thread == holder->index;
+            .count = holder->points + 1, .thread = holder->index, .kind = SM_SIM_OF_PREEMPTION});
+    bool is_ours =
+            entry != NULL && entry->kind == SM_SIM_OF_PREEMPTION && entry->thread == holder->index;
     return is_ours ? points + (entry->count - holder->points) : UINT64_MAX;
 }
 

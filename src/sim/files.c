@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -50,18 +51,32 @@ static bool is_stream_socket(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
 }
 
+static bool is_tcp(int fd)
+{
+    int protocol = 0;
+    socklen_t len = sizeof protocol;
+    return getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 && protocol == IPPROTO_TCP;
+}
+
 static bool is_pipe(int fd)
 {
     struct stat status;
     return fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
 }
 
-/* How much of it is to be moved. Of what a pipe takes at once, of messages and of counters it is all or
- * nothing, whatever happens. */
-static size_t some_of(int fd, size_t bytes, bool is_read)
+/* Of what a pipe takes at once, of messages and of counters it is all or nothing, whatever happens. And
+ * who does not wait for TCP may take less for all that there is, until the next edge. */
+static bool may_be_short(int fd, size_t bytes, bool is_read, bool waits)
+{
+    if (is_stream_socket(fd)) return waits || !is_tcp(fd);
+    return is_pipe(fd) && (is_read || (!waits && bytes > PIPE_BUF));
+}
+
+/* How much of it is to be moved. */
+static size_t some_of(int fd, size_t bytes, bool is_read, bool waits)
 {
     enum { SOME_MAX = 64 };
-    if (bytes < 2 || (!is_stream_socket(fd) && !(is_read && is_pipe(fd)))) return bytes;
+    if (bytes < 2 || !may_be_short(fd, bytes, is_read, waits)) return bytes;
     if (!sm_sim_has_fault(SEAM_SIM_FAULT_SHORT)) return bytes;
     return 1 + sm_sim_choose(bytes < SOME_MAX ? (unsigned)bytes : SOME_MAX, SM_SIM_FAULT);
 }
@@ -70,18 +85,26 @@ static size_t some_of(int fd, size_t bytes, bool is_read)
 static bool is_reset(int fd)
 {
     if (!is_stream_socket(fd) || !sm_sim_has_fault(SEAM_SIM_FAULT_RESET)) return false;
-    if (REAL(shutdown)(fd, SHUT_RDWR) < 0) return false; /* it listens, or is not connected */
+    if (sm_sim_network_shutdown(fd, SHUT_RDWR) < 0)
+        return false; /* it listens, or is not connected */
     sm_sim_files_changed();
     errno = ECONNRESET;
     return true;
 }
 
-static bool begin(int fd, short events)
+/* Into any call that has to do with descriptors. */
+static void enter(void)
 {
     sm_sim_step();
+    (void)sm_sim_network_arrive();
+}
+
+static bool begin(int fd, short events, bool waits)
+{
+    enter();
     sm_sim_files_changed();
     if (is_reset(fd)) return false;
-    return !is_blocking(fd) || await(fd, events);
+    return !waits || await(fd, events);
 }
 
 /* Those that wait for what we have changed may go on before us. */
@@ -99,23 +122,31 @@ static ssize_t end(ssize_t r)
 STANDS_IN ssize_t read(int fd, void *buf, size_t bytes)
 {
     if (!sm_sim_is_simulated()) return REAL(read)(fd, buf, bytes);
-    if (!begin(fd, POLLIN)) return -1;
-    return end(REAL(read)(fd, buf, some_of(fd, bytes, true)));
+    bool waits = is_blocking(fd);
+    if (!begin(fd, POLLIN, waits)) return -1;
+    return end(REAL(read)(fd, buf, some_of(fd, bytes, true, waits)));
 }
 
 STANDS_IN ssize_t readv(int fd, const struct iovec *parts, int count)
 {
     if (!sm_sim_is_simulated()) return REAL(readv)(fd, parts, count);
-    if (!begin(fd, POLLIN)) return -1;
+    if (!begin(fd, POLLIN, is_blocking(fd))) return -1;
     return end(REAL(readv)(fd, parts, count));
 }
 
-static bool begin_recv(int fd, int flags)
+STANDS_IN ssize_t preadv2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
 {
-    sm_sim_step();
-    sm_sim_files_changed();
-    if (is_reset(fd)) return false;
-    return (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) != 0 || !is_blocking(fd) || await(fd, POLLIN);
+    if (!sm_sim_is_simulated()) return REAL(preadv2)(fd, parts, count, offset, flags);
+    bool waits = (flags & RWF_NOWAIT) == 0 && is_blocking(fd);
+    if (!begin(fd, POLLIN, waits)) return -1;
+    if (count != 1) return end(REAL(preadv2)(fd, parts, count, offset, flags));
+    struct iovec part = {parts->iov_base, some_of(fd, parts->iov_len, true, waits)};
+    return end(REAL(preadv2)(fd, &part, 1, offset, flags));
+}
+
+static bool waits_to_recv(int fd, int flags)
+{
+    return (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) == 0 && is_blocking(fd);
 }
 
 /* With MSG_WAITALL a call would block after the first byte: it goes on until it has all. */
@@ -134,23 +165,24 @@ static ssize_t recv_all(int fd, char *buf, size_t bytes, int flags)
 STANDS_IN ssize_t recv(int fd, void *buf, size_t bytes, int flags)
 {
     if (!sm_sim_is_simulated()) return REAL(recv)(fd, buf, bytes, flags);
-    if (!begin_recv(fd, flags)) return -1;
-    if ((flags & MSG_WAITALL) != 0 && is_blocking(fd)) return end(recv_all(fd, buf, bytes, flags));
-    return end(REAL(recv)(fd, buf, some_of(fd, bytes, true), flags));
+    bool waits = waits_to_recv(fd, flags);
+    if (!begin(fd, POLLIN, waits)) return -1;
+    if ((flags & MSG_WAITALL) != 0 && waits) return end(recv_all(fd, buf, bytes, flags));
+    return end(REAL(recv)(fd, buf, some_of(fd, bytes, true, waits), flags));
 }
 
 STANDS_IN ssize_t recvfrom(int fd, void *restrict buf, size_t bytes, int flags,
         struct sockaddr *restrict out_address, socklen_t *restrict out_len)
 {
     if (!sm_sim_is_simulated()) return REAL(recvfrom)(fd, buf, bytes, flags, out_address, out_len);
-    if (!begin_recv(fd, flags)) return -1;
+    if (!begin(fd, POLLIN, waits_to_recv(fd, flags))) return -1;
     return end(REAL(recvfrom)(fd, buf, bytes, flags, out_address, out_len));
 }
 
 STANDS_IN ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
     if (!sm_sim_is_simulated()) return REAL(recvmsg)(fd, message, flags);
-    if (!begin_recv(fd, flags)) return -1;
+    if (!begin(fd, POLLIN, waits_to_recv(fd, flags))) return -1;
     return end(REAL(recvmsg)(fd, message, flags));
 }
 
@@ -161,10 +193,16 @@ STANDS_IN int eventfd_read(int fd, eventfd_t *out_value)
 
 /* ---- writing ---- */
 
+static ssize_t send_bytes(int fd, const void *buf, size_t bytes)
+{
+    struct iovec part = {.iov_base = sm_drop_const(buf), .iov_len = bytes};
+    return sm_sim_network_send(fd, &(struct msghdr){.msg_iov = &part, .msg_iovlen = 1}, 0);
+}
+
 /* One write that cannot block, of what there is room for. */
 static ssize_t write_some(int fd, const char *buf, size_t bytes)
 {
-    ssize_t r = REAL(send)(fd, buf, bytes, MSG_DONTWAIT);
+    ssize_t r = send_bytes(fd, buf, bytes);
     if (r >= 0 || errno != ENOTSOCK) return r;
     return REAL(write)(fd, buf, bytes < PIPE_PAGE ? bytes : PIPE_PAGE);
 }
@@ -189,27 +227,50 @@ static ssize_t write_all(int fd, const char *buf, size_t bytes)
 STANDS_IN ssize_t write(int fd, const void *buf, size_t bytes)
 {
     if (!sm_sim_is_simulated()) return REAL(write)(fd, buf, bytes);
-    sm_sim_step();
+    enter();
     if (is_reset(fd)) return -1;
-    if (is_blocking(fd)) return end(write_all(fd, buf, some_of(fd, bytes, false)));
-    return end(REAL(write)(fd, buf, some_of(fd, bytes, false)));
+    bool waits = is_blocking(fd);
+    bytes = some_of(fd, bytes, false, waits);
+    if (waits) return end(write_all(fd, buf, bytes));
+    return end(
+            sm_sim_network_carries(fd) ? send_bytes(fd, buf, bytes) : REAL(write)(fd, buf, bytes));
 }
 
 STANDS_IN ssize_t writev(int fd, const struct iovec *parts, int count)
 {
     if (!sm_sim_is_simulated()) return REAL(writev)(fd, parts, count);
-    if (!begin(fd, POLLOUT)) return -1;
-    return end(REAL(writev)(fd, parts, count));
+    if (!begin(fd, POLLOUT, is_blocking(fd))) return -1;
+    if (!sm_sim_network_carries(fd)) return end(REAL(writev)(fd, parts, count));
+    const struct msghdr message = {
+            .msg_iov = sm_drop_const(parts), .msg_iovlen = (size_t)(count > 0 ? count : 0)};
+    return end(sm_sim_network_send(fd, &message, 0));
+}
+
+/* Of more than a pipe has room for, one that waits blocks everybody, as writev() does. */
+STANDS_IN ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
+{
+    if (!sm_sim_is_simulated()) return REAL(pwritev2)(fd, parts, count, offset, flags);
+    if (sm_sim_network_carries(fd)) return writev(fd, parts, count);
+    bool waits = (flags & RWF_NOWAIT) == 0 && is_blocking(fd);
+    if (!begin(fd, POLLOUT, waits)) return -1;
+    if (count != 1) return end(REAL(pwritev2)(fd, parts, count, offset, flags));
+    struct iovec part = {parts->iov_base, some_of(fd, parts->iov_len, false, waits)};
+    return end(REAL(pwritev2)(fd, &part, 1, offset, flags));
+}
+
+static bool waits_to_send(int fd, int flags)
+{
+    return (flags & MSG_DONTWAIT) == 0 && is_blocking(fd);
 }
 
 /* What is sent is only looked at. */
 static ssize_t send_message(int fd, const struct msghdr *message, int flags)
 {
     if (is_reset(fd)) return -1;
-    bool may_block = (flags & MSG_DONTWAIT) == 0 && is_blocking(fd);
+    bool waits = waits_to_send(fd, flags);
     for (;;) {
-        ssize_t r = REAL(sendmsg)(fd, message, flags | MSG_DONTWAIT);
-        if (r >= 0 || !may_block || errno != EAGAIN) return end(r);
+        ssize_t r = sm_sim_network_send(fd, message, flags);
+        if (r >= 0 || !waits || errno != EAGAIN) return end(r);
         if (!await(fd, POLLOUT)) return -1;
         sm_sim_yield();
     }
@@ -218,8 +279,9 @@ static ssize_t send_message(int fd, const struct msghdr *message, int flags)
 STANDS_IN ssize_t send(int fd, const void *buf, size_t bytes, int flags)
 {
     if (!sm_sim_is_simulated()) return REAL(send)(fd, buf, bytes, flags);
-    sm_sim_step();
-    struct iovec part = {.iov_base = sm_drop_const(buf), .iov_len = some_of(fd, bytes, false)};
+    enter();
+    bytes = some_of(fd, bytes, false, waits_to_send(fd, flags));
+    struct iovec part = {.iov_base = sm_drop_const(buf), .iov_len = bytes};
     return send_message(fd, &(struct msghdr){.msg_iov = &part, .msg_iovlen = 1}, flags);
 }
 
@@ -227,7 +289,7 @@ STANDS_IN ssize_t sendto(int fd, const void *buf, size_t bytes, int flags,
         const struct sockaddr *address, socklen_t len)
 {
     if (!sm_sim_is_simulated()) return REAL(sendto)(fd, buf, bytes, flags, address, len);
-    sm_sim_step();
+    enter();
     struct iovec part = {.iov_base = sm_drop_const(buf), .iov_len = bytes};
     struct msghdr message = {.msg_name = sm_drop_const(address),
             .msg_namelen = len,
@@ -239,7 +301,7 @@ STANDS_IN ssize_t sendto(int fd, const void *buf, size_t bytes, int flags,
 STANDS_IN ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
     if (!sm_sim_is_simulated()) return REAL(sendmsg)(fd, message, flags);
-    sm_sim_step();
+    enter();
     return send_message(fd, message, flags);
 }
 
@@ -254,7 +316,7 @@ STANDS_IN int accept4(
         int fd, struct sockaddr *restrict out_address, socklen_t *restrict out_len, int flags)
 {
     if (!sm_sim_is_simulated()) return REAL(accept4)(fd, out_address, out_len, flags);
-    sm_sim_step();
+    enter();
     sm_sim_files_changed();
     if (is_blocking(fd) && !await(fd, POLLIN)) return -1;
     return (int)end(REAL(accept4)(fd, out_address, out_len, flags));
@@ -269,22 +331,23 @@ STANDS_IN int accept(int fd, struct sockaddr *restrict out_address, socklen_t *r
 STANDS_IN int connect(int fd, const struct sockaddr *address, socklen_t len)
 {
     if (!sm_sim_is_simulated()) return REAL(connect)(fd, address, len);
-    sm_sim_step();
+    enter();
     return (int)end(REAL(connect)(fd, address, len));
 }
 
 STANDS_IN int shutdown(int fd, int how)
 {
     if (!sm_sim_is_simulated()) return REAL(shutdown)(fd, how);
-    sm_sim_step();
-    return (int)end(REAL(shutdown)(fd, how));
+    enter();
+    return (int)end(sm_sim_network_shutdown(fd, how));
 }
 
 STANDS_IN int close(int fd)
 {
     if (!sm_sim_is_simulated()) return REAL(close)(fd);
-    sm_sim_step();
+    enter();
     sm_sim_timer_forget(fd);
+    sm_sim_network_close(fd);
     return (int)end(REAL(close)(fd));
 }
 
@@ -310,7 +373,7 @@ static int64_t after_ms(int ms)
 STANDS_IN int poll(struct pollfd *fds, nfds_t count, int ms)
 {
     if (!sm_sim_is_simulated()) return REAL(poll)(fds, count, ms);
-    sm_sim_step();
+    enter();
     return ms == 0 ? REAL(poll)(fds, count, 0) : poll_until(fds, count, after_ms(ms));
 }
 
@@ -318,6 +381,7 @@ STANDS_IN int ppoll(
         struct pollfd *fds, nfds_t count, const struct timespec *wait, const sigset_t *mask)
 {
     if (!sm_sim_is_simulated()) return REAL(ppoll)(fds, count, wait, mask);
+    enter();
     return poll_until(fds, count, sm_sim_after(sm_sim_now_ns(), wait));
 }
 
@@ -337,7 +401,7 @@ static int epoll_until(int epoll_fd, struct epoll_event *events, int max, int64_
 STANDS_IN int epoll_wait(int epoll_fd, struct epoll_event *events, int max, int ms)
 {
     if (!sm_sim_is_simulated()) return REAL(epoll_wait)(epoll_fd, events, max, ms);
-    sm_sim_step();
+    enter();
     if (ms == 0) return REAL(epoll_wait)(epoll_fd, events, max, 0);
     return epoll_until(epoll_fd, events, max, after_ms(ms));
 }
@@ -353,13 +417,15 @@ STANDS_IN int epoll_pwait2(int epoll_fd, struct epoll_event *events, int max,
         const struct timespec *wait, const sigset_t *mask)
 {
     if (!sm_sim_is_simulated()) return REAL(epoll_pwait2)(epoll_fd, events, max, wait, mask);
+    enter();
     return epoll_until(epoll_fd, events, max, sm_sim_after(sm_sim_now_ns(), wait));
 }
 
 STANDS_IN int epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
 {
     if (!sm_sim_is_simulated()) return REAL(epoll_ctl)(epoll_fd, operation, fd, event);
-    sm_sim_step();
+    enter();
+    if (operation == EPOLL_CTL_ADD) sm_sim_network_add_epoll(epoll_fd);
     return (int)end(REAL(epoll_ctl)(epoll_fd, operation, fd, event));
 }
 

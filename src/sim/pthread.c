@@ -251,9 +251,10 @@ static int take_semaphore(sem_t *semaphore, int64_t deadline_ns)
     sm_sim_step();
     while (REAL(sem_trywait)(semaphore) < 0) {
         if (errno != EAGAIN) return -1;
-        if (sm_sim_block(SM_SIM_SEMAPHORE, semaphore, deadline_ns) == SM_SIM_TIMED_OUT) {
-            errno = ETIMEDOUT;
-            return -1;
+        switch (sm_sim_block(SM_SIM_SEMAPHORE, semaphore, deadline_ns)) {
+        case SM_SIM_TIMED_OUT: errno = ETIMEDOUT; return -1;
+        case SM_SIM_INTERRUPTED: errno = EINTR; return -1;
+        case SM_SIM_WOKEN: break;
         }
     }
     return 0;

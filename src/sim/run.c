@@ -5,8 +5,8 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -27,9 +28,15 @@ enum {
     SECONDS_PER_RUN = 20,
     MS_PER_SECOND = 1000,
     NS_PER_MS = 1000000,
+    LATENCY_MAX_NS = 1000000000,
     EXIT_SKIPPED = 77,
     SHRINKING_RUNS_MAX = 3000,
     SHRINKING_SECONDS_MAX = 30,
+    PATIENCE_MS = 200,
+    IMPATIENCE_MS = 5,  /* while one is shrunk, that has failed with patience and will again */
+    CHECKED_FIRST = 16, /* seeds that are run twice; then one of so many: */
+    CHECKED_EVERY = 8,
+    TRIM_MS = 20, /* so often what is printed is cut down to its end */
     TOLD_LINES = 60,
     TEXT_MAX = 1 << 20,
     SCHEDULE_SHOWN_MAX = 64, /* entries */
@@ -92,6 +99,15 @@ static int64_t real_ms(void)
     return (int64_t)time.tv_sec * MS_PER_SECOND + time.tv_nsec / NS_PER_MS;
 }
 
+/* Whoever prints in a loop must not fill the memory: only the end is kept, in its place. */
+static void trim_text(const struct session *session)
+{
+    struct stat status;
+    if (fstat(session->text_fd, &status) < 0 || status.st_size / 2 <= TEXT_MAX) return;
+    (void)fallocate(session->text_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+            status.st_size - TEXT_MAX);
+}
+
 /* A child may block or ignore the signal of its own alarm, or turn it off: it is killed a second later.
  * Where the system has no pidfd_open(), its alarm is all there is. */
 static void wait_or_kill(const struct session *session, pid_t pid)
@@ -101,7 +117,8 @@ static void wait_or_kill(const struct session *session, pid_t pid)
     int64_t end_ms = real_ms() + ((int64_t)limit_in_seconds(session) + 1) * MS_PER_SECOND;
     struct pollfd ended = {.fd = fd, .events = POLLIN};
     int64_t left_ms = end_ms - real_ms();
-    while (left_ms > 0 && poll(&ended, 1, left_ms < INT_MAX ? (int)left_ms : INT_MAX) <= 0) {
+    while (left_ms > 0 && poll(&ended, 1, TRIM_MS) <= 0) {
+        trim_text(session);
         left_ms = end_ms - real_ms();
     }
     (void)close(fd);
@@ -124,6 +141,7 @@ static char *read_text(const struct session *session)
 static void find_symptom(struct session *session)
 {
     session->symptom[0] = '\0';
+    if (has_passed(session)) return;
     char *text = read_text(session);
     char *rest = NULL;
     for (char *line = strtok_r(text, "\n", &rest); line != NULL;
@@ -158,38 +176,49 @@ static int run_once(struct session *session, const struct sm_sim_plan *plan)
 
 /* ---- is it the same each time? ---- */
 
-static void show_events(const char *which, const struct sm_sim_logged *events, uint64_t count,
-        uint64_t first, uint64_t end)
+static uint64_t known_events(const struct sm_sim_record *record)
 {
-    static const char *const names[] = {
-            "choice", "switch", "block", "wake", "time", "begin", "end"};
-    (void)fprintf(stderr, "  %s\n", which);
-    for (uint64_t i = first; i < end && i < count; i++) {
-        (void)fprintf(stderr,
-                "    %8" PRIu64 "  point %8" PRIu64 "  thread %3u  %-7s %" PRIx64 "\n", i,
-                events[i].points, events[i].thread, names[events[i].event], events[i].value);
+    return record->event_count < SM_SIM_EVENTS_MAX ? record->event_count : SM_SIM_EVENTS_MAX;
+}
+
+static void show_event(const struct sm_sim_record *record, uint64_t i)
+{
+    if (i < known_events(record)) {
+        sm_sim_show_event(&record->events[i]);
+    } else {
+        (void)fputs("nothing any more\n", stderr);
     }
 }
 
 static void show_difference(const struct session *session, const struct sm_sim_record *first)
 {
-    enum { BEFORE = 12, AFTER = 6 };
+    enum { BEFORE = 12 };
     const struct sm_sim_record *second = session->record;
-    uint64_t count =
-            first->event_count < second->event_count ? first->event_count : second->event_count;
-    if (count > SM_SIM_EVENTS_MAX) count = SM_SIM_EVENTS_MAX;
+    uint64_t first_count = known_events(first);
+    uint64_t second_count = known_events(second);
+    uint64_t min = first_count < second_count ? first_count : second_count;
     uint64_t i = 0;
-    while (i < count
-            && memcmp(&first->events[i], &second->events[i], sizeof first->events[i]) == 0) {
+    while (i < min && memcmp(&first->events[i], &second->events[i], sizeof first->events[i]) == 0) {
         i++;
     }
-    (void)fprintf(stderr,
-            "  event %" PRIu64 " differs, of %" PRIu64 " in the first run and %" PRIu64
-            " in the second\n",
-            i, first->event_count, second->event_count);
+    if (i == first_count && i == second_count) {
+        (void)fprintf(stderr,
+                "  all %" PRIu64
+                " events that are kept agree; the first run came to an end after %" PRIu64
+                " points, the second after %" PRIu64 "\n",
+                i, first->points, second->points);
+        return;
+    }
     uint64_t from = i > BEFORE ? i - BEFORE : 0;
-    show_events("first run", first->events, first->event_count, from, i + AFTER);
-    show_events("second run", second->events, second->event_count, from, i + AFTER);
+    (void)fprintf(stderr, "  until then, in both, after %" PRIu64 " other events:\n", from);
+    for (uint64_t k = from; k < i; k++) {
+        (void)fputs("    ", stderr);
+        show_event(first, k);
+    }
+    (void)fprintf(stderr, "  event %" PRIu64 " differs:\n    first run:  ", i);
+    show_event(first, i);
+    (void)fputs("    second run: ", stderr);
+    show_event(second, i);
 }
 
 /* ---- shrinking ---- */
@@ -291,8 +320,8 @@ static void show_schedule(const struct schedule *schedule)
 {
     for (size_t i = 0; i < schedule->count; i++) {
         const struct sm_sim_entry *entry = &schedule->entries[i];
-        (void)fprintf(stderr, "%s%c%u.%" PRIu64 ":%u", i > 0 ? "," : "",
-                entry->is_preemption != 0 ? 'p' : 'c', entry->thread, entry->count, entry->value);
+        (void)fprintf(stderr, "%s%c%u.%" PRIu64 ":%u", i > 0 ? "," : "", (char)entry->kind,
+                entry->thread, entry->count, entry->value);
     }
 }
 
@@ -320,10 +349,12 @@ static bool read_entry(const char **text, struct sm_sim_entry *out)
 {
     uint64_t thread = 0;
     uint64_t value = 0;
-    bool is_preemption = **text == 'p';
-    if (!is_preemption && **text != 'c') return false;
+    if (**text != SM_SIM_OF_PREEMPTION && **text != SM_SIM_OF_THREADS
+            && **text != SM_SIM_OF_WORLD) {
+        return false;
+    }
+    *out = (struct sm_sim_entry){.kind = (uint16_t) * *text};
     ++*text;
-    *out = (struct sm_sim_entry){.is_preemption = is_preemption};
     if (!read_number(text, UINT32_MAX, &thread) || !read_char(text, '.')) return false;
     if (!read_number(text, UINT64_MAX, &out->count) || !read_char(text, ':')) return false;
     if (!read_number(text, UINT16_MAX, &value)) return false;
@@ -332,8 +363,8 @@ static bool read_entry(const char **text, struct sm_sim_entry *out)
     return true;
 }
 
-/* "p2.17:1,c0.3:1": thread 2 is preempted at its point 17, for thread 0; and the third other choice of
- * thread 0. NULL: it was all read; otherwise where it is wrong. To be freed in either case. */
+/* "p2.17:1,c0.3:1,w1.2:9": thread 2 is preempted at its point 17, for thread 0; the third other choice
+ * of thread 0; and the second of the world's for thread 1. NULL: it was all read; otherwise where it is wrong. To be freed in either case. */
 static const char *read_schedule(const char *text, struct schedule *schedule)
 {
     *schedule = copy_schedule(NULL, 0);
@@ -397,6 +428,7 @@ static void explain(struct session *session, const struct sm_sim_plan *plan)
     }
     struct shrinking shrinking = {.session = session, .plan = *plan, .status = session->status};
     shrinking.plan.is_replay = true;
+    shrinking.plan.patience_ms = IMPATIENCE_MS;
     shrinking.began = time(NULL);
     memcpy(shrinking.symptom, session->symptom, sizeof shrinking.symptom);
     uint64_t choices = session->record->entry_count;
@@ -410,6 +442,7 @@ static void explain(struct session *session, const struct sm_sim_plan *plan)
                 shrinking.best.count, shrinking.runs);
         struct schedule best = copy_schedule(shrinking.best.entries, shrinking.best.count);
         shrinking.plan.is_told = true;
+        shrinking.plan.patience_ms = PATIENCE_MS;
         if (!still_fails(&shrinking, &best)) (void)fputs("  this differs when told:\n", stderr);
         free(best.entries);
     }
@@ -425,13 +458,15 @@ static void explain(struct session *session, const struct sm_sim_plan *plan)
 
 /* ---- seeds ---- */
 
-/* 1: passed; 0: skipped; -ECHILD: failed, and explained. */
-static int run_twice(
-        struct session *session, const struct sm_sim_plan *plan, struct sm_sim_record *spare)
+/* 1: passed; 0: skipped; -ECHILD: failed, and explained. A second time it is run if it has failed, or
+ * is_checked. */
+static int run_seed(struct session *session, const struct sm_sim_plan *plan, bool is_checked,
+        struct sm_sim_record *spare)
 {
     int r = run_once(session, plan);
     if (r < 0) return r;
     if (is_skipped(session)) return 0;
+    if (!is_checked && has_passed(session)) return 1;
     if (!is_out_of_time(session)) {
         struct sm_sim_record *first = session->record;
         int status = session->status;
@@ -474,8 +509,11 @@ static int64_t replay(struct session *session)
     struct sm_sim_plan plan = {.seed = session->options.first_seed,
             .strategy = SEAM_SIM_RANDOM,
             .faults = session->options.faults,
+            .latency_min_ns = session->options.latency_min_ns,
+            .latency_max_ns = session->options.latency_max_ns,
             .is_replay = true,
             .is_told = true,
+            .patience_ms = PATIENCE_MS,
             .entries = schedule.entries,
             .entry_count = schedule.count};
     int r = run_once(session, &plan);
@@ -493,19 +531,27 @@ static int64_t run_seeds(struct session *session, struct sm_sim_record *spare)
     const struct seam_sim_options *options = &session->options;
     uint64_t seeds = options->seeds != 0 ? options->seeds : 1;
     /* First, what happens by itself: then there is no need of seeds, or it is known how long it is. */
-    struct sm_sim_plan dull = {.strategy = SEAM_SIM_RANDOM, .is_replay = true};
-    int dull_r = run_twice(session, &dull, spare);
+    struct sm_sim_plan dull = {.strategy = SEAM_SIM_RANDOM,
+            .latency_min_ns = options->latency_min_ns,
+            .latency_max_ns = options->latency_max_ns,
+            .is_replay = true,
+            .patience_ms = PATIENCE_MS};
+    int dull_r = run_seed(session, &dull, true, spare);
     if (dull_r <= 0) return dull_r;
     uint64_t length = session->record->points;
     for (uint64_t i = 0; i < seeds; i++) {
         struct sm_sim_plan plan = {.seed = options->first_seed + i,
                 .strategy = options->strategy,
                 .faults = options->faults,
+                .patience_ms = PATIENCE_MS,
+                .latency_min_ns = options->latency_min_ns,
+                .latency_max_ns = options->latency_max_ns,
                 .length = length};
         if (plan.strategy == SEAM_SIM_BOTH) {
             plan.strategy = plan.seed % 2 == 0 ? SEAM_SIM_RANDOM : SEAM_SIM_PCT;
         }
-        int r = run_twice(session, &plan, spare);
+        bool is_checked = i < CHECKED_FIRST || i % CHECKED_EVERY == 0;
+        int r = run_seed(session, &plan, is_checked, spare);
         if (r <= 0) return r;
     }
     return (int64_t)seeds;
@@ -514,10 +560,12 @@ static int64_t run_seeds(struct session *session, struct sm_sim_record *spare)
 static bool are_valid(const struct seam_sim_options *options)
 {
     const uint32_t faults = SEAM_SIM_FAULT_THREADS | SEAM_SIM_FAULT_SPURIOUS | SEAM_SIM_FAULT_SHORT
-            | SEAM_SIM_FAULT_RESET;
+            | SEAM_SIM_FAULT_RESET | SEAM_SIM_FAULT_INTERRUPT;
     for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++) {
         if (options->reserved[i] != 0) return false;
     }
+    if (options->latency_min_ns > options->latency_max_ns) return false;
+    if (options->latency_max_ns > LATENCY_MAX_NS) return false;
     return (options->faults & ~faults) == 0 && (uint32_t)options->strategy <= SEAM_SIM_PCT;
 }
 

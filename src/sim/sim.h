@@ -37,10 +37,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "seam/sim.h"
 
 #include "base/point.h"
+#include "base/stuck.h"
 
 /* ---- choices: choose.c ---- */
 
@@ -53,7 +55,9 @@ enum sm_sim_why {
     SM_SIM_WAKE,     /* which of several that wait for the same */
     SM_SIM_STALL,    /* does time pass where nobody runs? */
     SM_SIM_FAULT,
-    SM_SIM_SPINS, /* whether there is any point in spinning, in this run */
+    SM_SIM_CUT,     /* is what is sent cut, and after how many bytes? */
+    SM_SIM_LATENCY, /* how long a packet is under way */
+    SM_SIM_SPINS,   /* whether there is any point in spinning, in this run */
 };
 
 /* 0 to n - 1; 0 is what would happen without a simulation. */
@@ -78,21 +82,29 @@ enum sm_sim_event {
     SM_SIM_EVENT_TIME,
     SM_SIM_EVENT_BEGIN,
     SM_SIM_EVENT_END,
+    SM_SIM_EVENT_ARRIVE,
 };
 void sm_sim_log(enum sm_sim_event event, uint64_t value);
 
-/* One choice that was not 0. It is known by how many points or other choices its thread had been at:
- * so it means the same although what others did before has changed. */
+/* One choice that was not 0. It is known by how many points, or choices of its kind, its thread had been
+ * at: so it means the same although what others did before has changed, or when it was preempted. */
+enum sm_sim_kind {
+    SM_SIM_OF_PREEMPTION = 'p',
+    SM_SIM_OF_THREADS = 'c',
+    SM_SIM_OF_WORLD = 'w', /* faults, and the network */
+};
+
 struct sm_sim_entry {
     uint64_t count;
     uint32_t thread; /* its index */
     uint16_t value;  /* of a choice of threads: the index of the one, plus 1 */
-    uint16_t is_preemption;
+    uint16_t kind;   /* enum sm_sim_kind */
 };
 
 struct sm_sim_logged {
     uint64_t points;
     uint64_t value;
+    int64_t ns;
     uint32_t thread;
     uint32_t event;
 };
@@ -117,9 +129,12 @@ struct sm_sim_plan {
     uint64_t seed;
     enum seam_sim_strategy strategy; /* not BOTH */
     uint32_t faults;
+    uint32_t latency_min_ns;
+    uint32_t latency_max_ns;
     uint64_t length;              /* points, of a run without preemptions */
     bool is_replay;               /* of the entries, instead of the dice */
     bool is_told;                 /* every change of threads is printed */
+    int patience_ms;              /* how long to wait, really, for what other processes may do */
     struct sm_sim_entry *entries; /* are sorted by the run */
     size_t entry_count;
 };
@@ -127,6 +142,7 @@ struct sm_sim_plan {
 void sm_sim_choices_begin(const struct sm_sim_plan *plan, struct sm_sim_record *record);
 struct sm_sim_record *sm_sim_record(void);
 bool sm_sim_is_told(void);
+int sm_sim_patience_ms(void);
 
 /* ---- threads: threads.c ---- */
 
@@ -160,7 +176,8 @@ struct sm_sim_thread {
     uint64_t priority;
     uint64_t ready_since; /* this many changes of threads */
     uint64_t points;      /* that it has been at */
-    uint64_t choices;     /* that were made while it had the baton */
+    uint64_t choices;     /* of threads, that were made while it had the baton */
+    uint64_t of_world;    /* and other choices */
     void *(*run)(void *); /* NULL: the record is free */
     void *arg;
     pthread_t pthread;
@@ -168,6 +185,12 @@ struct sm_sim_thread {
     int tid;
     unsigned rounds; /* of destructors that it has been through */
     bool is_detached;
+    bool is_watcher;         /* it looks after others, and nothing else */
+    bool is_pausing;         /* between two looks, of which: */
+    unsigned looks;          /* so many have been made since there was any news, */
+    uint64_t news;           /* this much of it, */
+    int64_t due_ns;          /* and which would find something to do at this time */
+    struct sm_sim_told told; /* what it was doing when it had the baton last */
 };
 
 /* Make the calling thread the first one, with the baton. */
@@ -215,5 +238,33 @@ void sm_sim_signal(struct sm_sim_thread *thread, int signo);
 void sm_sim_timer_set(int fd, int64_t deadline_ns);
 void sm_sim_timer_forget(int fd);
 
+/* ---- what is under way: network.c ---- */
+
+void sm_sim_network_begin(const struct sm_sim_plan *plan);
+
+/* Would what is sent over fd be under way for a while? */
+bool sm_sim_network_carries(int fd);
+
+/* As sendmsg(), shutdown() and, before it, close() on any descriptor; the first never blocks. */
+ssize_t sm_sim_network_send(int fd, const struct msghdr *message, int flags);
+int sm_sim_network_shutdown(int fd, int how);
+void sm_sim_network_close(int fd);
+
+/* There is an epoll that may watch sockets. */
+void sm_sim_network_add_epoll(int epoll_fd);
+
+/* Whatever has been under way for long enough arrives; when the next will. INT64_MAX: nothing is. */
+int64_t sm_sim_network_arrive(void);
+
+/* ---- what is shown: report.c ---- */
+
 /* Everybody, and what they wait for, on standard error. */
 void sm_sim_report(const char *verdict);
+
+/* The rest of a line on standard error. */
+void sm_sim_show_event(const struct sm_sim_logged *logged);
+
+void sm_sim_tell_time(void); /* how a line begins */
+
+/* A change of threads, if that is to be told: from was preempted at pc, or NULL. */
+void sm_sim_tell(const struct sm_sim_thread *from, const struct sm_sim_thread *to, const void *pc);

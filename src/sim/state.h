@@ -4,7 +4,10 @@
  */
 #pragma once
 
+#include "base/list.h"
 #include "sim/sim.h"
+
+#define SM_SIM_START_NS (INT64_C(1000000) * 1000000000)
 
 enum { SM_SIM_THREADS_MAX = 4096, SM_SIM_TIMERS_MAX = 256 };
 
@@ -29,6 +32,9 @@ struct sm_sim_world {
     uint64_t switched_at;     /* points, when the baton changed hands last */
     int dying_tid;            /* of who has just gone, and is not waited for yet; 0: nobody */
     bool files_changed;
+    struct sm_list parked; /* struct sm_sim_parked.link: tasks, who has waited longest first */
+    uint64_t news;         /* changes of threads, but from watcher to watcher */
+    int64_t news_ns;       /* when that was last */
     struct sm_sim_timer timers[SM_SIM_TIMERS_MAX];
     unsigned timer_count;
 };

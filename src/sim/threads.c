@@ -15,6 +15,7 @@
 #include "seam/sim_atomic.h"
 
 #include "base/panic.h"
+#include "base/stuck.h"
 #include "sim/real.h"
 #include "sim/sim.h"
 #include "sim/state.h"
@@ -25,11 +26,12 @@ enum {
     SWITCH_NS = 500,    /* another thread going on */
     FAIR_AFTER = 20000, /* points: nobody keeps the baton for longer */
     ROUNDS = 4,         /* of destructors: PTHREAD_DESTRUCTOR_ITERATIONS, in libc */
-    OUTSIDE_MS = 200,   /* how long to wait, really, for what others may do */
+    KERNEL_MS = 200,    /* how long it may take to say that a timer has gone off */
     STALLS = 4,
+    LOOKS_MAX = 64,      /* of a watcher, all in vain; and */
+    IDLE_NS = 100000000, /* for this long: then it will not see anything new */
 };
 
-#define START_NS     (INT64_C(1000000) * 1000000000)
 #define VIRTUAL_MAX  (INT64_C(100000) * 1000000000)
 #define SWITCHES_MAX (UINT64_C(3000000))
 
@@ -119,7 +121,7 @@ static void fire_timers(void)
         struct itimerspec past = {.it_value.tv_nsec = 1};
         if (REAL(timerfd_settime)(timer->fd, TFD_TIMER_ABSTIME, &past, NULL) < 0) continue;
         /* The kernel says so a moment later. */
-        (void)REAL(poll)(&(struct pollfd){.fd = timer->fd, .events = POLLIN}, 1, OUTSIDE_MS);
+        (void)REAL(poll)(&(struct pollfd){.fd = timer->fd, .events = POLLIN}, 1, KERNEL_MS);
         sm_sim.files_changed = true;
     }
 }
@@ -128,7 +130,7 @@ static void wake_those_who_are_due(void)
 {
     if (sm_sim.now_ns < sm_sim.next_deadline_ns) return;
     fire_timers();
-    int64_t next_ns = INT64_MAX;
+    int64_t next_ns = sm_sim_network_arrive();
     for (unsigned i = 0; i < sm_sim.all_count; i++) {
         struct sm_sim_thread *thread = sm_sim.all[i];
         if (thread->state != SM_SIM_BLOCKED) continue;
@@ -157,6 +159,7 @@ static void wake_those_with_files(void)
 
 static void wake_all(void)
 {
+    (void)sm_sim_network_arrive();
     wake_those_with_files();
     wake_those_who_are_due();
     wake_those_with_files(); /* timers are files */
@@ -175,7 +178,7 @@ static bool waits_for_the_outside(void)
         }
     }
     sm_sim.files_changed = true;
-    return count > 0 && REAL(poll)(fds, count, OUTSIDE_MS) > 0;
+    return count > 0 && REAL(poll)(fds, count, sm_sim_patience_ms()) > 0;
 }
 
 static _Noreturn void give_up(const char *verdict)
@@ -184,18 +187,54 @@ static _Noreturn void give_up(const char *verdict)
     abort();
 }
 
+/*
+ * When a thread that is BLOCKED will do something, although nobody else does; INT64_MAX: never.
+ *
+ * Most do when their time comes. But a watcher, which is what the library's monitor is, pauses, looks
+ * whether others need help, and pauses again. What a look comes to depends on what others have done
+ * meanwhile, on how many looks have shown the same, and for how long: it has patience for a few looks,
+ * and for some milliseconds. So, if LOOKS_MAX of them and IDLE_NS have passed in which nobody else has
+ * had the baton, the next will be in vain, too; until one of the others goes on, or something is due
+ * that it would see to, of which it tells before each pause.
+ */
+static int64_t acts_at(const struct sm_sim_thread *thread)
+{
+    bool is_patient = thread->looks < LOOKS_MAX || thread->news != sm_sim.news
+            || sm_sim.now_ns - sm_sim.news_ns < IDLE_NS;
+    bool is_for_good = thread->deadline_ns == INT64_MAX;
+    if (!thread->is_pausing || is_patient || is_for_good) return thread->deadline_ns;
+    return thread->due_ns > sm_sim.now_ns ? thread->due_ns : INT64_MAX;
+}
+
+/* When somebody will; nobody can go on before. */
+static int64_t next_act(void)
+{
+    int64_t next_ns = sm_sim_network_arrive();
+    for (unsigned i = 0; i < sm_sim.timer_count; i++) {
+        if (sm_sim.timers[i].deadline_ns < next_ns) next_ns = sm_sim.timers[i].deadline_ns;
+    }
+    for (unsigned i = 0; i < sm_sim.all_count; i++) {
+        if (sm_sim.all[i]->state != SM_SIM_BLOCKED) continue;
+        int64_t at_ns = acts_at(sm_sim.all[i]);
+        if (at_ns < next_ns) next_ns = at_ns;
+    }
+    return next_ns;
+}
+
 /* Nobody can go on: let time pass until somebody can. */
 static void pass_the_time(void)
 {
+    sm_sim_describe_thread(&sm_sim.current->told);
     for (;;) {
         sm_sim.files_changed = true;
         wake_all();
         if (sm_sim.ready_count > 0) return;
-        if (sm_sim.next_deadline_ns == INT64_MAX) {
+        int64_t next_ns = next_act();
+        if (next_ns == INT64_MAX) {
             if (!waits_for_the_outside()) give_up("deadlock: nobody can ever go on");
         } else {
-            sm_sim.now_ns = sm_sim.next_deadline_ns;
-            if (sm_sim.now_ns > START_NS + VIRTUAL_MAX) give_up("no end: a day has passed");
+            sm_sim.now_ns = next_ns;
+            if (sm_sim.now_ns > SM_SIM_START_NS + VIRTUAL_MAX) give_up("no end: a day has passed");
             sm_sim_log(SM_SIM_EVENT_TIME, (uint64_t)sm_sim.now_ns);
         }
     }
@@ -203,43 +242,17 @@ static void pass_the_time(void)
 
 /* ---- changing over ---- */
 
-static const char *state_of(const struct sm_sim_thread *thread)
-{
-    static const char *const waits[] = {[SM_SIM_FUTEX] = "waits in a futex",
-            [SM_SIM_MUTEX] = "waits for a mutex",
-            [SM_SIM_RWLOCK] = "waits for a read-write lock",
-            [SM_SIM_COND] = "waits for a condition",
-            [SM_SIM_SEMAPHORE] = "waits for a semaphore",
-            [SM_SIM_ONCE] = "waits for pthread_once()",
-            [SM_SIM_JOIN] = "joins a thread",
-            [SM_SIM_FILES] = "waits for descriptors",
-            [SM_SIM_SLEEP] = "sleeps"};
-    switch (thread->state) {
-    case SM_SIM_READY: return "could run";
-    case SM_SIM_RUNNING: return "runs";
-    case SM_SIM_GONE: return "has ended";
-    case SM_SIM_BLOCKED: break;
-    }
-    return waits[thread->wait];
-}
-
-static void tell(const struct sm_sim_thread *from, const struct sm_sim_thread *to, const void *pc)
-{
-    if (!sm_sim_is_told()) return;
-    (void)fprintf(stderr, "  %3" PRId64 ".%06" PRId64 " ms  thread %u, point %" PRIu64 ", %s",
-            (sm_sim.now_ns - START_NS) / 1000000, (sm_sim.now_ns - START_NS) % 1000000, from->index,
-            from->points, state_of(from));
-    if (pc != NULL) (void)fprintf(stderr, " (preempted at %p)", pc);
-    (void)fprintf(stderr, ", thread %u goes on\n", to->index);
-}
-
 static void switch_to(struct sm_sim_thread *from, struct sm_sim_thread *to, const void *pc)
 {
     struct sm_sim_record *record = sm_sim_record();
     sm_sim_log(SM_SIM_EVENT_SWITCH, to->index);
-    tell(from, to, pc);
+    sm_sim_tell(from, to, pc);
+    if (!from->is_watcher || !to->is_watcher) {
+        sm_sim.news++;
+        sm_sim.news_ns = sm_sim.now_ns;
+    }
     record->switches++;
-    record->virtual_ns = sm_sim.now_ns - START_NS;
+    record->virtual_ns = sm_sim.now_ns - SM_SIM_START_NS;
     if (record->switches > SWITCHES_MAX) give_up("no end: too many changes of threads");
     sm_sim.now_ns += SWITCH_NS;
     sm_sim.switched_at = record->points;
@@ -247,6 +260,7 @@ static void switch_to(struct sm_sim_thread *from, struct sm_sim_thread *to, cons
         from->state = SM_SIM_RUNNING;
         return;
     }
+    sm_sim_describe_thread(&from->told);
     pass_baton(to);
 }
 
@@ -366,13 +380,33 @@ static enum sm_sim_outcome block(struct sm_sim_thread *me)
         bool is_interrupted = change_over(me, SM_SIM_NEXT, NULL);
         if (me->outcome != SM_SIM_INTERRUPTED || is_interrupted) return me->outcome;
         /* A wake may have come while it was up for nothing. */
-        if (me->wait == SM_SIM_FUTEX) return SM_SIM_WOKEN;
+        if (me->wait == SM_SIM_FUTEX || me->wait == SM_SIM_SEMAPHORE) return SM_SIM_WOKEN;
     }
+}
+
+static bool may_be_interrupted(enum sm_sim_wait wait)
+{
+    switch (wait) {
+    case SM_SIM_FUTEX:
+    case SM_SIM_SEMAPHORE:
+    case SM_SIM_FILES:
+    case SM_SIM_SLEEP: return true;
+    case SM_SIM_MUTEX:
+    case SM_SIM_RWLOCK:
+    case SM_SIM_COND:
+    case SM_SIM_ONCE:
+    case SM_SIM_JOIN: break;
+    }
+    return false;
 }
 
 enum sm_sim_outcome sm_sim_block(enum sm_sim_wait wait, const void *object, int64_t deadline_ns)
 {
     struct sm_sim_thread *me = self;
+    if (may_be_interrupted(wait) && sm_sim_has_fault(SEAM_SIM_FAULT_INTERRUPT)) {
+        sm_sim_yield();
+        return SM_SIM_INTERRUPTED;
+    }
     me->wait = wait;
     me->object = object;
     me->deadline_ns = deadline_ns;
@@ -425,18 +459,40 @@ void sm_sim_files_changed(void)
 void sm_sim_signal(struct sm_sim_thread *thread, int signo)
 {
     thread->signals |= UINT64_C(1) << (signo - 1);
-    if (thread->state != SM_SIM_BLOCKED) return;
-    switch (thread->wait) {
-    case SM_SIM_FUTEX:
-    case SM_SIM_FILES:
-    case SM_SIM_SLEEP: make_ready(thread, SM_SIM_INTERRUPTED); break;
-    case SM_SIM_MUTEX:
-    case SM_SIM_RWLOCK:
-    case SM_SIM_COND:
-    case SM_SIM_SEMAPHORE:
-    case SM_SIM_ONCE:
-    case SM_SIM_JOIN: break;
+    if (thread->state == SM_SIM_BLOCKED && may_be_interrupted(thread->wait)) {
+        make_ready(thread, SM_SIM_INTERRUPTED);
     }
+}
+
+/* ---- what the library tells ---- */
+
+void sm_sim_park(struct sm_sim_parked *parked, const struct sm_task *task)
+{
+    parked->task = task;
+    sm_list_init(&parked->link);
+    if (sm_sim_is_active && sm_sim_is_simulated()) {
+        sm_list_push_back(&sm_sim.parked, &parked->link);
+    }
+}
+
+void sm_sim_unpark(struct sm_sim_parked *parked)
+{
+    sm_list_remove(&parked->link);
+}
+
+void sm_sim_pause_begin(int64_t until_ns)
+{
+    if (!sm_sim_is_active || !sm_sim_is_simulated()) return;
+    self->is_watcher = true;
+    self->is_pausing = true;
+    self->due_ns = until_ns;
+    self->looks = self->news == sm_sim.news ? self->looks + 1 : 0;
+    self->news = sm_sim.news;
+}
+
+void sm_sim_pause_end(void)
+{
+    if (sm_sim_is_active && sm_sim_is_simulated()) self->is_pausing = false;
 }
 
 /* ---- time ---- */
@@ -590,6 +646,11 @@ bool sm_sim_thread_is_runnable(int tid, bool really)
     return thread == NULL ? really : thread->state != SM_SIM_BLOCKED;
 }
 
+bool sm_sim_has_thread(int tid)
+{
+    return sm_sim_is_simulated() && sm_sim_thread_of_tid(tid) != NULL;
+}
+
 /* ---- beginning ---- */
 
 static void leave_the_child_alone(void)
@@ -607,6 +668,8 @@ static void stay_on_this_cpu(void)
     int cpu = sched_getcpu();
     CPU_SET(cpu < 0 ? 0 : (unsigned)cpu, &set);
     (void)sched_setaffinity(0, sizeof set, &set);
+    /* Who is woken waits until we sleep, in the next system call. */
+    (void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){});
 }
 
 static void *first_thread(void *unused)
@@ -617,7 +680,7 @@ static void *first_thread(void *unused)
 void sm_sim_begin(const struct sm_sim_plan *plan, struct sm_sim_record *record)
 {
     stay_on_this_cpu();
-    sm_sim.now_ns = START_NS;
+    sm_sim.now_ns = SM_SIM_START_NS;
     sm_sim.next_deadline_ns = INT64_MAX;
     (void)pthread_key_create(&end_key, end);
     (void)pthread_atfork(NULL, NULL, leave_the_child_alone);
@@ -625,6 +688,7 @@ void sm_sim_begin(const struct sm_sim_plan *plan, struct sm_sim_record *record)
     *me = (struct sm_sim_thread){.run = first_thread, .state = SM_SIM_RUNNING};
     sm_sim.current = me;
     sm_sim_choices_begin(plan, record);
+    sm_sim_network_begin(plan);
     me->priority = sm_sim_new_priority();
     me->pthread = pthread_self();
     me->tid = (int)REAL(syscall)(SYS_gettid);
@@ -636,54 +700,4 @@ void sm_sim_begin(const struct sm_sim_plan *plan, struct sm_sim_record *record)
     self = me;
     sm_sim.preempt_at = sm_sim_next_preemption();
     sm_sim_is_active = true;
-}
-
-/* ---- the report ---- */
-
-static void show_name(int tid)
-{
-    char path[64];
-    char name[32] = "";
-    (void)snprintf(path, sizeof path, "/proc/self/task/%d/comm", tid);
-    FILE *file = fopen(path, "re");
-    if (file == NULL) return;
-    if (fgets(name, sizeof name, file) != NULL) name[strcspn(name, "\n")] = '\0';
-    (void)fclose(file);
-    (void)fprintf(stderr, " (%s)", name);
-}
-
-static void show_files(const struct sm_sim_thread *thread)
-{
-    for (unsigned i = 0; i < thread->fd_count; i++) {
-        short events = thread->fds[i].events;
-        (void)fprintf(stderr, " %d%s%s", thread->fds[i].fd,
-                (events & POLLIN) != 0 ? " to read" : "",
-                (events & POLLOUT) != 0 ? " to write" : "");
-    }
-}
-
-static void show_wait(const struct sm_sim_thread *thread)
-{
-    if (thread->wait == SM_SIM_FILES) {
-        show_files(thread);
-    } else {
-        (void)fprintf(stderr, " %p", thread->object);
-    }
-    if (thread->deadline_ns == INT64_MAX) return;
-    (void)fprintf(stderr, " until %" PRId64 " us", (thread->deadline_ns - START_NS) / 1000);
-}
-
-void sm_sim_report(const char *verdict)
-{
-    (void)fprintf(stderr, "simulation: %s\n", verdict);
-    (void)fprintf(stderr, "  after %" PRIu64 " points, %" PRIu64 " changes, %" PRId64 " us\n",
-            sm_sim_record()->points, sm_sim_record()->switches, (sm_sim.now_ns - START_NS) / 1000);
-    for (unsigned i = 0; i < sm_sim.all_count; i++) {
-        const struct sm_sim_thread *thread = sm_sim.all[i];
-        (void)fprintf(stderr, "  thread %u", thread->index);
-        if (thread->state != SM_SIM_GONE) show_name(thread->tid);
-        (void)fprintf(stderr, " %s", state_of(thread));
-        if (thread->state == SM_SIM_BLOCKED) show_wait(thread);
-        (void)fprintf(stderr, "\n");
-    }
 }

@@ -8,6 +8,7 @@
 #include "seam/time.h"
 
 #include "base/panic.h"
+#include "base/stuck.h"
 #include "task/scope.h"
 #include "task/task.h"
 #include "time/clock.h"
@@ -83,7 +84,10 @@ static int wait_as_task(struct sm_thread *thread, const struct sm_wait *wait)
         (void)sm_timer_add(sm_runner_timers(thread), &deadline.timer);
     }
     struct departure departure = {.party = party, .wait = wait};
+    struct sm_sim_parked parked;
+    sm_sim_park(&parked, thread->task);
     sm_runner_suspend(thread, publish_task, &departure);
+    sm_sim_unpark(&parked);
     /* Resumed, so it was claimed and completed. */
     if (has_deadline) (void)sm_timer_remove(&deadline.timer);
     return party->result;
@@ -289,3 +293,31 @@ int sm_wait_refused(int64_t deadline_ns)
     if (deadline_ns <= SEAM_NOW) return -EAGAIN;
     return deadline_ns <= sm_now_ns() ? -ETIMEDOUT : 0;
 }
+
+/* ---- what a simulation asks ---- */
+
+#ifdef SM_SIM
+
+void sm_sim_describe_task(const struct sm_task *task, struct sm_sim_told *out_told)
+{
+    /* relaxed: all threads stand still. */
+    bool waits = (sm_load_relaxed(&task->party.word) & SM_PARTY_STATE_MASK) == SM_PARTY_WAITING;
+    *out_told = (struct sm_sim_told){.name = task->name,
+            .spawned_at = task->spawned_at,
+            .reason = waits ? task->reason : NULL};
+}
+
+void sm_sim_describe_thread(struct sm_sim_told *out_told)
+{
+    const struct sm_thread *thread = sm_thread_self_if_known();
+    *out_told = (struct sm_sim_told){};
+    if (thread == NULL) return;
+    if (thread->task != NULL) {
+        out_told->name = thread->task->name;
+        out_told->spawned_at = thread->task->spawned_at;
+    } else {
+        out_told->reason = thread->reason;
+    }
+}
+
+#endif

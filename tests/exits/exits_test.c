@@ -28,6 +28,7 @@ typedef void ending(void);
 
 static void check_ends_with_code(ending *end)
 {
+    CHECK_NOT_SIMULATED("a forked child is not simulated");
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {

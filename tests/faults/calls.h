@@ -9,6 +9,8 @@
  * Only what the kernel or libc can say is listed, or a failure would prove nothing. Left out:
  *
  *   timerfd_settime, sigaction, pthread_sigmask, epoll_ctl DEL    fail for bad arguments only
+ *   connect, bind: EINTR                the sockets are our own, and not blocking: they never wait
+ *   sigtimedwait: EINTR                 it does not wait either
  *   reads and writes of an eventfd      are never interrupted, and are short for bad arguments only
  *   short reads and writes of TCP       mean that there is no more: an edge follows (net/stream.c)
  *   membarrier: ENOSYS                  fails for ever; then nobody is overtaken, as documented

@@ -158,7 +158,8 @@ static int stay_beside_one_who_computes(void *arg)
     CHECK_OK(seam_spawn(&scope, stay_by_pin, &left, NULL, NULL));
     /* Not on the threads that they are bound to for ever: to these it would be as if blocked. */
     while (atomic_load(&left) > 0) {
-        for (volatile int i = 0; i < 3000000; i = i + 1) {
+        int64_t end_ns = seam_after(3 * SEAM_MILLISECOND);
+        while (seam_now_ns() < end_ns) {
         }
         CHECK_OK(seam_yield());
     }

@@ -70,8 +70,23 @@ struct place {
     socklen_t len;
 };
 
+/* When what TCP carries has arrived, the kernel decides: simulated, it is another family's. */
+static inline const char *simulated_host(const char *host)
+{
+#ifdef SM_SIM
+    static char name[40];
+    static int count;
+    if (strncmp(host, "unix:", 5) == 0) return host;
+    (void)snprintf(name, sizeof name, "unix:@seam-net-%d-%d", getpid(), count++);
+    return name;
+#else
+    return host;
+#endif
+}
+
 static inline int listen_at(const char *host, struct place *place)
 {
+    host = simulated_host(host);
     CHECK_OK(seam_address(host, 0, &place->address, &place->len));
     int fd = (int)CHECK_OK(seam_listen((struct sockaddr *)&place->address, place->len, 0));
     if (place->address.ss_family == AF_UNIX) return fd;

@@ -186,6 +186,7 @@ static SEAM_SUSPENDS int watch_screen(void *arg)
 
 static void watch_screens(int mode)
 {
+    CHECK_NOT_SIMULATED("when a terminal hands on what was written, the kernel decides");
     struct ends ends;
     open_terminal(&ends);
     struct termios raw;
@@ -306,6 +307,7 @@ static SEAM_SUSPENDS int read_past_urgent(void *arg)
 
 TEST(what_follows_an_urgent_byte_is_read_too)
 {
+    CHECK_NOT_SIMULATED("only TCP knows of urgent bytes, and when they arrive, the kernel decides");
     struct place place;
     int listener = listen_at("127.0.0.1", &place);
     struct ends tcp = {.writes = (int)CHECK_OK(connect_to(&place, in_time()))};
@@ -590,6 +592,7 @@ static void run_as_only_target(void *(*run)(void *), void *arg)
 
 TEST(interrupted_calls_of_a_thread_go_on)
 {
+    CHECK_NOT_SIMULATED("the timer that interrupts goes by real time");
     run_as_only_target(be_interrupted, NULL);
 }
 
@@ -629,6 +632,7 @@ static void *connect_interrupted(void *arg)
 
 TEST(a_connection_that_nobody_answers_times_out)
 {
+    CHECK_NOT_SIMULATED("how many of those that connect are in a full backlog, the kernel decides");
     struct place place;
     int fillers[FILLERS];
     int fd = listen_deaf(&place, fillers);

@@ -5,46 +5,29 @@
  * seeds; a failure must be found, shrunk to a few choices, and come again when they are replayed.
  */
 #include <inttypes.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "seam.h"
 #include "seam/sim.h"
 
 #include "check/check.h"
+#include "sim/shown.h"
 
-enum { SEEDS = 800, CHOICES_MAX = 12, TEXT_MAX = 1 << 16 };
+enum { SEEDS = 800, CHOICES_MAX = 12 };
 
 /* ---- scenarios ---- */
-
-#define MUST(expr) \
-    do { \
-        if (!(expr)) { \
-            (void)fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #expr); \
-            abort(); \
-        } \
-    } while (0)
-
-static seam_runtime *new_runtime(uint32_t workers)
-{
-    seam_runtime *runtime = NULL;
-    struct seam_options options = {.workers = workers};
-    MUST(seam_runtime_new(&options, &runtime) == 0);
-    return runtime;
-}
-
-static void end_runtime(seam_runtime *runtime)
-{
-    MUST(seam_runtime_stop(runtime, NULL, SEAM_FOREVER) == 0);
-    seam_runtime_free(runtime);
-}
 
 static int return_at_once(void *arg)
 {
@@ -135,35 +118,11 @@ static int cancel_a_waiter(void *arg)
 
 /* ---- running them ---- */
 
-struct shown {
-    int64_t result;
-    char text[TEXT_MAX];
-};
-
-static void simulate(seam_fn *fn, const struct seam_sim_options *options, struct shown *shown)
-{
-    int fd = memfd_create("shown", MFD_CLOEXEC);
-    int before = dup(STDERR_FILENO);
-    CHECK_OK(fd);
-    CHECK_OK(dup2(fd, STDERR_FILENO));
-    shown->result = seam_sim_run("planted", fn, NULL, options);
-    CHECK_OK(dup2(before, STDERR_FILENO));
-    ssize_t len = pread(fd, shown->text, TEXT_MAX - 1, 0);
-    shown->text[len > 0 ? len : 0] = '\0';
-    CHECK_OK(close(fd));
-    CHECK_OK(close(before));
-}
-
-static const char *after(const char *text, const char *words)
-{
-    const char *found = strstr(text, words);
-    return found != NULL ? found + strlen(words) : NULL;
-}
-
-static void is_found_shrunk_and_replayed(seam_fn *fn)
+static void is_found_shrunk_and_replayed_with(seam_fn *fn, struct seam_sim_options options)
 {
     static struct shown shown;
-    struct seam_sim_options options = {.seeds = SEEDS, .seconds = 5};
+    options.seeds = SEEDS;
+    options.seconds = 5;
     simulate(fn, &options, &shown);
     printf("%s", shown.text);
     CHECK_EQ(shown.result, -ECHILD);
@@ -177,13 +136,20 @@ static void is_found_shrunk_and_replayed(seam_fn *fn)
     CHECK(schedule != NULL);
     char *copy = strndup(schedule, strcspn(schedule, "\n"));
     uint64_t failing_seed = strtoull(seed, NULL, 10);
-    struct seam_sim_options replay = {.schedule = copy};
-    simulate(fn, &replay, &shown);
+    options.schedule = copy;
+    simulate(fn, &options, &shown);
     CHECK_EQ(shown.result, -ECHILD);
-    struct seam_sim_options again = {.first_seed = failing_seed, .seeds = 1};
-    simulate(fn, &again, &shown);
+    options.schedule = NULL;
+    options.first_seed = failing_seed;
+    options.seeds = 1;
+    simulate(fn, &options, &shown);
     CHECK_EQ(shown.result, -ECHILD);
     free(copy);
+}
+
+static void is_found_shrunk_and_replayed(seam_fn *fn)
+{
+    is_found_shrunk_and_replayed_with(fn, (struct seam_sim_options){});
 }
 
 static void is_fine(seam_fn *fn)
@@ -242,24 +208,47 @@ TEST(two_mutexes_in_two_orders_are_a_deadlock)
     is_found_shrunk_and_replayed(lock_in_two_orders);
 }
 
-static int read_the_real_world(void *arg)
+/* Another process each time: of these we decide nothing. */
+static int some_of_the_real_world(void)
+{
+    return (int)(getpid() % 7) + 1;
+}
+
+static int yield_as_often(void *arg)
 {
     (void)arg;
-    int tosses =
-            (int)(getpid() % 7) + 1; /* another process each time: of these we decide nothing */
-    for (int i = 0; i < tosses; i++) {
+    for (int i = some_of_the_real_world(); i > 0; i--) {
         (void)sched_yield();
     }
     return 0;
 }
 
-TEST(what_depends_on_more_than_the_seed_is_noticed)
+static int sleep_as_long(void *arg)
+{
+    (void)arg;
+    return usleep((useconds_t)some_of_the_real_world());
+}
+
+static void is_noticed(seam_fn *fn, struct shown *shown)
+{
+    struct seam_sim_options options = {.seeds = 20};
+    simulate(fn, &options, shown);
+    printf("%s", shown->text);
+    CHECK_EQ(shown->result, -ECHILD);
+    CHECK(strstr(shown->text, "the same seed did something else the second time") != NULL);
+}
+
+TEST(what_depends_on_more_than_the_seed_is_noticed_and_told)
 {
     static struct shown shown;
-    struct seam_sim_options options = {.seeds = 20};
-    simulate(read_the_real_world, &options, &shown);
-    CHECK_EQ(shown.result, -ECHILD);
-    CHECK(strstr(shown.text, "the same seed did something else the second time") != NULL);
+    is_noticed(yield_as_often, &shown);
+    CHECK(strstr(shown.text, "events that are kept agree; the first run came to an end") != NULL);
+    is_noticed(sleep_as_long, &shown);
+    const char *first = after(shown.text, "    first run:  point ");
+    const char *second = after(shown.text, "    second run: point ");
+    CHECK(first != NULL && second != NULL);
+    static const char event[] = "thread 0: nobody can go on, time passes\n";
+    CHECK(strstr(first, event) < second && strstr(second, event) != NULL);
 }
 
 /* ---- faults ---- */
@@ -306,6 +295,274 @@ TEST(who_expects_all_bytes_at_once_is_found_out)
     CHECK_EQ(seam_sim_run("all bytes", expect_all_bytes, NULL, &options), 200);
 }
 
+static void *post(void *arg)
+{
+    MUST(sem_post(arg) == 0);
+    return NULL;
+}
+
+static int expect_to_be_left_alone(void *arg)
+{
+    (void)arg;
+    sem_t semaphore;
+    pthread_t thread;
+    MUST(sem_init(&semaphore, 0, 0) == 0);
+    MUST(pthread_create(&thread, NULL, post, &semaphore) == 0);
+    MUST(sem_wait(&semaphore) == 0);
+    MUST(pthread_join(thread, NULL) == 0);
+    return 0;
+}
+
+static int expect_to_sleep_long(void *arg)
+{
+    (void)arg;
+    const struct timespec second = {.tv_sec = 1};
+    MUST(nanosleep(&second, NULL) == 0);
+    return 0;
+}
+
+static void *write_late(void *arg)
+{
+    const int *fd = arg;
+    MUST(write(*fd, "x", 1) == 1);
+    return NULL;
+}
+
+static int expect_to_read_at_last(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    char byte = 0;
+    pthread_t thread;
+    MUST(pipe(fds) == 0);
+    MUST(pthread_create(&thread, NULL, write_late, &fds[1]) == 0);
+    MUST(read(fds[0], &byte, 1) == 1);
+    MUST(pthread_join(thread, NULL) == 0);
+    return 0;
+}
+
+TEST(who_expects_no_interruption_is_found_out)
+{
+    static struct shown shown;
+    seam_fn *const careless[] = {
+            expect_to_be_left_alone, expect_to_sleep_long, expect_to_read_at_last};
+    for (size_t i = 0; i < sizeof careless / sizeof careless[0]; i++) {
+        struct seam_sim_options options = {.seeds = 100, .faults = SEAM_SIM_FAULT_INTERRUPT};
+        simulate(careless[i], &options, &shown);
+        CHECK_EQ(shown.result, -ECHILD);
+        options.faults = 0;
+        options.seeds = 10;
+        CHECK_EQ(seam_sim_run("left alone", careless[i], NULL, &options), 10);
+    }
+}
+
+/* ---- latency ---- */
+
+struct mail {
+    int fds[2];
+};
+
+enum { MAIL_BYTES = 12 };
+
+static SEAM_SUSPENDS int send_mail(void *arg)
+{
+    const struct mail *mail = arg;
+    MUST(seam_write(mail->fds[1], "hello, world", MAIL_BYTES, SEAM_FOREVER) == MAIL_BYTES);
+    return 0;
+}
+
+/* The mistake: a message is not what one read returns. */
+static SEAM_SUSPENDS int read_mail_once(void *arg)
+{
+    const struct mail *mail = arg;
+    char text[MAIL_BYTES];
+    MUST(seam_read(mail->fds[0], text, sizeof text, SEAM_FOREVER) == MAIL_BYTES);
+    return 0;
+}
+
+static SEAM_SUSPENDS int read_mail_whole(void *arg)
+{
+    const struct mail *mail = arg;
+    char text[MAIL_BYTES];
+    for (size_t got = 0; got < MAIL_BYTES;) {
+        ssize_t r = seam_read(mail->fds[0], text + got, sizeof text - got, SEAM_FOREVER);
+        MUST(r > 0);
+        got += (size_t)r;
+    }
+    return 0;
+}
+
+static int deliver_mail(seam_fn *read)
+{
+    struct mail mail;
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, mail.fds) == 0);
+    seam_runtime *runtime = new_runtime(1);
+    struct seam_scope scope;
+    MUST(seam_scope_begin(&scope, runtime, SEAM_FOREVER) == 0);
+    MUST(seam_spawn(&scope, read, &mail, NULL, NULL) == 0);
+    MUST(seam_spawn(&scope, send_mail, &mail, NULL, NULL) == 0);
+    MUST(seam_scope_end(&scope) == 0);
+    end_runtime(runtime);
+    return 0;
+}
+
+static int deliver_to_the_careless(void *arg)
+{
+    (void)arg;
+    return deliver_mail(read_mail_once);
+}
+
+static int deliver_to_the_careful(void *arg)
+{
+    (void)arg;
+    return deliver_mail(read_mail_whole);
+}
+
+TEST(who_takes_one_read_for_a_message_is_found_out_by_latency)
+{
+    check_time_limit(100);
+    struct seam_sim_options options = {.seeds = 50};
+    CHECK_EQ(seam_sim_run("careless", deliver_to_the_careless, NULL, &options), 50);
+    options.latency_max_ns = 2 * SEAM_MILLISECOND;
+    CHECK_EQ(seam_sim_run("careful", deliver_to_the_careful, NULL, &options), 50);
+    is_found_shrunk_and_replayed_with(deliver_to_the_careless, options);
+}
+
+/* An answer within four milliseconds, or it has been forgotten. */
+static int ask_with_a_limit(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    char byte = 0;
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+    int64_t deadline_ns = seam_after(4 * SEAM_MILLISECOND);
+    MUST(seam_write(fds[0], "?", 1, SEAM_FOREVER) == 1);
+    MUST(seam_read(fds[1], &byte, 1, SEAM_FOREVER) == 1);
+    MUST(seam_write(fds[1], "!", 1, SEAM_FOREVER) == 1);
+    MUST(seam_read(fds[0], &byte, 1, deadline_ns) == 1);
+    return 0;
+}
+
+TEST(a_limit_of_time_is_passed_only_where_the_way_is_long)
+{
+    static struct shown shown;
+    struct seam_sim_options options = {.seeds = 100};
+    CHECK_EQ(seam_sim_run("at once", ask_with_a_limit, NULL, &options), 100);
+    options.latency_max_ns = SEAM_MILLISECOND;
+    CHECK_EQ(seam_sim_run("near", ask_with_a_limit, NULL, &options), 100);
+    options.latency_max_ns = 3 * SEAM_MILLISECOND;
+    simulate(ask_with_a_limit, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    options.latency_min_ns = options.latency_max_ns;
+    options.seeds = 1;
+    simulate(ask_with_a_limit, &options, &shown); /* it takes no seed at all */
+    CHECK(strstr(shown.text, "strategy none") != NULL);
+}
+
+static void break_connection(int listener, const struct sockaddr_in *address)
+{
+    int asker = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    MUST(connect(asker, (const struct sockaddr *)address, sizeof *address) == 0);
+    int hasty = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    const struct linger at_once = {.l_onoff = 1};
+    MUST(setsockopt(hasty, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
+    MUST(close(hasty) == 0);
+    for (int i = 0; i < 3; i++) {
+        (void)send(asker, "x", 1, MSG_NOSIGNAL); /* is lost, some of it */
+    }
+    (void)poll(NULL, 0, 10);
+    MUST(close(asker) == 0);
+}
+
+static int break_many_connections(void *arg)
+{
+    (void)arg;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    MUST(bind(listener, (struct sockaddr *)&address, len) == 0 && listen(listener, 1) == 0);
+    MUST(getsockname(listener, (struct sockaddr *)&address, &len) == 0);
+    for (int i = 0; i < 300; i++) {
+        break_connection(listener, &address);
+    }
+    int fds[2];
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+    MUST(write(fds[0], "x", 1) == 1 && write(fds[1], "x", 1) == 1);
+    struct pollfd wanted[2] = {{.fd = fds[0], .events = POLLIN}, {.fd = fds[1], .events = POLLIN}};
+    MUST(poll(wanted, 2, 0) == 0);
+    return 0;
+}
+
+TEST(after_many_broken_connections_there_is_still_a_latency)
+{
+    struct seam_sim_options options = {
+            .latency_min_ns = SEAM_MILLISECOND, .latency_max_ns = 2 * SEAM_MILLISECOND};
+    CHECK_EQ(seam_sim_run("broken", break_many_connections, NULL, &options), 1);
+}
+
+enum { ARRIVALS = 20 };
+
+/* In memory that the child shares with us. */
+static int note_arrivals(void *arg)
+{
+    int64_t *const *arrivals = arg;
+    int fds[2];
+    char byte = 0;
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+    for (int i = 0; i < ARRIVALS; i++) {
+        MUST(write(fds[0], "x", 1) == 1);
+        MUST(read(fds[1], &byte, 1) == 1);
+        (*arrivals)[i] = seam_now_ns();
+    }
+    return 0;
+}
+
+TEST(of_one_seed_all_arrives_at_the_same_times_again)
+{
+    const size_t bytes = sizeof(int64_t) * ARRIVALS;
+    int64_t *arrivals =
+            mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(arrivals != MAP_FAILED);
+    struct seam_sim_options options = {
+            .first_seed = 7, .latency_min_ns = 1000, .latency_max_ns = SEAM_SECOND};
+    int64_t first[ARRIVALS];
+    CHECK_EQ(seam_sim_run("arrivals", note_arrivals, &arrivals, &options), 1);
+    memcpy(first, arrivals, bytes);
+    CHECK_EQ(seam_sim_run("arrivals", note_arrivals, &arrivals, &options), 1);
+    CHECK_EQ(memcmp(first, arrivals, bytes), 0);
+    options.first_seed = 9;
+    CHECK_EQ(seam_sim_run("arrivals", note_arrivals, &arrivals, &options), 1);
+    CHECK(memcmp(first, arrivals, bytes) != 0);
+    CHECK_OK(munmap(arrivals, bytes));
+}
+
+static SEAM_SUSPENDS int expect_all_bytes_in_task(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    char bytes[64] = "";
+    MUST(pipe(fds) == 0);
+    MUST(seam_write(fds[1], bytes, sizeof bytes, SEAM_FOREVER) == sizeof bytes);
+    MUST(seam_read(fds[0], bytes, sizeof bytes, SEAM_FOREVER) == sizeof bytes);
+    return 0;
+}
+
+static int expect_all_bytes_of_pipe(void *arg)
+{
+    return seam_run(&(struct seam_options){.current_thread = true}, expect_all_bytes_in_task, arg);
+}
+
+TEST(a_task_that_expects_all_bytes_of_a_pipe_at_once_is_found_out)
+{
+    static struct shown shown;
+    struct seam_sim_options options = {.seeds = 100, .faults = SEAM_SIM_FAULT_SHORT};
+    simulate(expect_all_bytes_of_pipe, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    options.faults = 0;
+    options.seeds = 20;
+    CHECK_EQ(seam_sim_run("all of it", expect_all_bytes_of_pipe, NULL, &options), 20);
+}
+
 static int never_end(void *arg)
 {
     while (arg == NULL) {
@@ -347,6 +604,37 @@ TEST(what_never_ends_and_hears_no_alarm_is_ended)
     CHECK(strstr(shown.text, "out of time") != NULL);
 }
 
+/* ---- what is printed ---- */
+
+enum { LINE_BYTES = 1 << 16, LINES = 128 };
+
+/* And wait, without a point, until most of it has been taken from under us. */
+static int print_much(void *arg)
+{
+    (void)arg;
+    static char line[LINE_BYTES];
+    memset(line, '.', sizeof line);
+    line[LINE_BYTES - 1] = '\n';
+    for (int i = 0; i < LINES; i++) {
+        MUST(write(STDERR_FILENO, line, sizeof line) == sizeof line);
+    }
+    struct stat status;
+    do {
+        MUST(fstat(STDERR_FILENO, &status) == 0 && status.st_size / LINE_BYTES >= LINES);
+    } while (status.st_blocks / (LINE_BYTES / 512) > LINES / 2);
+    (void)fprintf(stderr, "the end\n");
+    return -1;
+}
+
+TEST(of_what_a_run_prints_the_end_is_kept)
+{
+    static struct shown shown;
+    struct seam_sim_options options = {.seeds = 1};
+    simulate(print_much, &options, &shown);
+    CHECK_EQ(shown.result, -ECHILD);
+    CHECK(strstr(shown.text, "exit code 1") != NULL);
+}
+
 /* ---- options ---- */
 
 static int must_not_run(void *arg)
@@ -362,8 +650,10 @@ static void is_refused(struct seam_sim_options options)
 
 TEST(options_that_mean_nothing_are_refused)
 {
-    is_refused((struct seam_sim_options){.reserved = {[5] = 1}});
-    is_refused((struct seam_sim_options){.faults = 16});
+    is_refused((struct seam_sim_options){.reserved = {[3] = 1}});
+    is_refused((struct seam_sim_options){.faults = 32});
+    is_refused((struct seam_sim_options){.latency_min_ns = 2, .latency_max_ns = 1});
+    is_refused((struct seam_sim_options){.latency_max_ns = SEAM_SECOND + 1});
     is_refused((struct seam_sim_options){.strategy = (enum seam_sim_strategy)3});
 }
 

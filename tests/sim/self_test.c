@@ -486,6 +486,40 @@ TEST(a_poll_for_what_does_not_come_times_out)
 
 /* ---- tasks ---- */
 
+static SEAM_SUSPENDS int write_much_in_task(void *arg)
+{
+    const struct ends *ends = arg;
+    static const char bytes[MANY_BYTES];
+    CHECK_EQ(seam_write(ends->fds[1], bytes, sizeof bytes, SEAM_FOREVER), MANY_BYTES);
+    CHECK_OK(seam_close(ends->fds[1]));
+    return 0;
+}
+
+static SEAM_SUSPENDS int read_it_all_in_task(void *arg)
+{
+    const struct ends *ends = arg;
+    struct seam_scope scope;
+    CHECK_OK(seam_scope_begin(&scope, NULL, SEAM_FOREVER));
+    CHECK_OK(seam_spawn(&scope, write_much_in_task, arg, NULL, NULL));
+    static char bytes[10000];
+    ssize_t got = 0;
+    ssize_t r = 0;
+    while ((r = seam_read(ends->fds[0], bytes, sizeof bytes, SEAM_FOREVER)) > 0) {
+        got += r;
+    }
+    CHECK_EQ(r, 0);
+    CHECK_EQ(got, MANY_BYTES);
+    CHECK_OK(seam_close(ends->fds[0]));
+    return seam_scope_end(&scope);
+}
+
+TEST(tasks_wait_for_a_pipe_at_both_ends)
+{
+    struct ends ends;
+    CHECK_OK(pipe2(ends.fds, O_CLOEXEC));
+    CHECK_OK(seam_run(&(struct seam_options){.workers = 2}, read_it_all_in_task, &ends));
+}
+
 static int sleep_in_task(void *arg)
 {
     (void)arg;
