@@ -85,8 +85,8 @@ static size_t some_of(int fd, size_t bytes, bool is_read, bool waits)
 static bool is_reset(int fd)
 {
     if (!is_stream_socket(fd) || !sm_sim_has_fault(SEAM_SIM_FAULT_RESET)) return false;
-    if (sm_sim_network_shutdown(fd, SHUT_RDWR) < 0)
-        return false; /* it listens, or is not connected */
+    /* It may listen, or not be connected. */
+    if (sm_sim_network_shutdown(fd, SHUT_RDWR) < 0) return false;
     sm_sim_files_changed();
     errno = ECONNRESET;
     return true;
