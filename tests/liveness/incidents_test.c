@@ -221,6 +221,7 @@ TEST(the_first_task_that_blocks_is_overtaken_where_no_descriptor_is_left)
 /* None can be opened, not even in place of one that is closed. */
 TEST(a_task_that_blocks_is_overtaken_where_no_descriptor_can_be_had)
 {
+    CHECK_NOT_SIMULATED("poll(), by which a simulated thread waits, is refused with such a limit");
     dry_up(block_in_drought, 0);
 }
 
