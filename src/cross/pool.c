@@ -9,6 +9,7 @@
 
 #include "seam/time.h"
 
+#include "base/panic.h"
 #include "os/os.h"
 #include "os/spin.h"
 #include "sched/runtime.h"
@@ -229,7 +230,9 @@ static struct sm_job *take_job(struct sm_pool *pool, struct sm_pool_thread *self
     struct seam_job_class *job_class = next_class(pool);
     if (job_class == NULL) return NULL;
     pool->picks++;
-    struct sm_job *job = sm_container_of(sm_list_first(&job_class->line), struct sm_job, link);
+    struct sm_list *first = sm_list_first(&job_class->line);
+    sm_assert(first != NULL); /* which is why it was chosen */
+    struct sm_job *job = sm_container_of(first, struct sm_job, link);
     remove_from_line(job);
     count_running(job_class, 1);
     pool->occupied++;

@@ -112,7 +112,7 @@ static void add_job(struct seam_stop_report *out, const struct sm_pool_job *job)
 {
     struct seam_left *left = add(out, SEAM_LEFT_JOB);
     if (left == NULL) return;
-    (void)snprintf(left->name, sizeof left->name, "%s", job->class_name);
+    (void)snprintf(left->name, sizeof left->name, "%.31s", job->class_name);
     left->age_ns = job->age_ns;
     left->spawned_at = (const void *)job->fn;
     struct sm_frames frames;
