@@ -173,7 +173,7 @@ static int read_together(void *arg)
     return (int)CHECK_OK(seam_scope_end(&scope));
 }
 
-TEST(of_two_readers_the_one_is_reported_that_waits_with_the_lock)
+TEST_ONCE(of_two_readers_the_one_is_reported_that_waits_with_the_lock)
 {
     if (!SM_LOCK_CHECK) CHECK_SKIP("built without SEAM_LOCK_CHECK");
     char text[16384];
