@@ -14,6 +14,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <unistd.h>
@@ -102,4 +103,14 @@ static inline void end_runtime(seam_runtime *runtime)
 {
     CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     seam_runtime_free(runtime);
+}
+
+/* That many callers are in line. */
+static inline void wait_until_queued(seam_job_class *job_class, uint32_t wanted)
+{
+    struct seam_job_stats stats = {};
+    while (stats.queued < wanted) {
+        CHECK_EQ(sched_yield(), 0);
+        seam_job_class_stats_read(job_class, &stats);
+    }
 }

@@ -406,15 +406,6 @@ static void *block_from_outside(void *arg)
     return NULL;
 }
 
-static void wait_until_queued(seam_job_class *job_class, uint32_t wanted)
-{
-    struct seam_job_stats stats = {};
-    while (stats.queued < wanted) {
-        CHECK_EQ(sched_yield(), 0);
-        seam_job_class_stats_read(job_class, &stats);
-    }
-}
-
 /* One runs and is left to itself, so that its caller gets its answer after the end; two are in
  * line and are refused by the end. */
 ON_EVERY_RUNTIME(callers_from_outside_are_refused_at_the_end_unless_their_jobs_have_begun)

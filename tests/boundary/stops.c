@@ -601,11 +601,7 @@ ON_EVERY_RUNTIME(a_stop_interrupts_a_job_behind_a_shield_that_begins_when_the_gr
         begin_call(&callers[i]);
         if (i == 0) gate_pass(&readers[0].begun);
     }
-    struct seam_job_stats stats = {};
-    while (stats.queued == 0) {
-        seam_job_class_stats_read(readers[0].job_class, &stats);
-        (void)sched_yield();
-    }
+    wait_until_queued(readers[0].job_class, 1);
     CHECK_OK(seam_runtime_stop(runtime, NULL, SEAM_FOREVER));
     for (size_t i = 0; i < 2; i++) {
         end_call(&callers[i]);
